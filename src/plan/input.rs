@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::inventory::Inventory;
-use crate::model::{Desired, Digest, EndpointName, HypervisorType, OwnId, TierName, VmKey};
+use crate::model::{Desired, Digest, EndpointName, HypervisorType, OwnId, Secret, TierName, VmKey};
 
 /// The whole input of [`super::plan`]. Equal input gives an equal plan, to the byte.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +26,9 @@ pub struct PlanInput<'a> {
     pub policy: &'a Policy,
     /// Digests a person approved for this run, as typed.
     pub approvals: &'a BTreeSet<String>,
-    /// user data digests of the desired VMs, salted; made at the edge since `userDataFile` is a file.
-    pub user_data: &'a BTreeMap<VmKey, Digest>,
+    /// Cloud-init user data of the desired VMs, read at the edge since `userDataFile` is a file; only its salted digest
+    /// gets into a mark, and nothing of it into a plan.
+    pub user_data: &'a BTreeMap<VmKey, Secret>,
 }
 
 /// How far the source may be trusted with destroys (safety rule 3).
