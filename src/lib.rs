@@ -9,8 +9,10 @@
 pub mod diagnostic;
 pub mod events;
 pub mod inventory;
+pub mod manifest;
 pub mod mark;
 pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod settings;
+pub mod source;
