@@ -6,6 +6,7 @@
 //! hypervisors  -> collect  -> Inventory -------------+     (pure: no I/O)       (I/O)
 //! ```
 
+pub mod cli;
 pub mod diagnostic;
 pub mod events;
 pub mod inventory;

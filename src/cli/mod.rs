@@ -1,0 +1,72 @@
+//! The command line: one file per command, each with its `Args` and a `run` that returns an [`Exit`].
+//!
+//! Data goes to stdout, everything said to a person to stderr; both drop colour for pipes and `NO_COLOR`. A command
+//! returns its exit code as a value and its failures as one error, which is printed here, once, with its chain. Nothing
+//! below decides what happens to a VM: that is the plan's.
+//!
+//! ```text
+//! args.rs      flags shared by commands, grouped top-level help      exit.rs   exit codes and the printed error
+//! view.rs      text, tables, JSON and YAML on stdout                 log.rs    tracing to stderr
+//! progress.rs  events -> lines and bars on stderr
+//! validate plan apply drift get check   serve pause   lab demo   schema completion
+//! ```
+
+pub mod args;
+mod completion;
+mod exit;
+mod log;
+pub mod progress;
+pub mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Command, FromArgMatches, Subcommand};
+
+pub use args::Globals;
+pub use exit::{Exit, Usage};
+
+/// A command of tierwright. The doc comments are its help.
+#[derive(Debug, Subcommand)]
+enum Cmd {
+    /// Print a completion script for your shell
+    Completion(completion::Args),
+}
+
+/// Everything that can stand on the command line, as clap sees it.
+pub fn command() -> Command {
+    args::grouped(Cmd::augment_subcommands(args::base()))
+}
+
+/// Runs the command line and returns the program's exit code.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(line) {
+        Ok(matches) => matches,
+        Err(error) => return exit::of_usage(&error),
+    };
+    let parsed =
+        Globals::from_arg_matches(&matches).and_then(|globals| Ok((globals, Cmd::from_arg_matches(&matches)?)));
+    let (globals, cmd) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return exit::of_usage(&error),
+    };
+    // One TLS provider for the whole process; a second install (only in tests) is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    exit::of(start(globals, cmd))
+}
+
+fn start(globals: Globals, cmd: Cmd) -> anyhow::Result<Exit> {
+    log::start(&globals, false)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(dispatch(globals, cmd));
+    // Do not wait for a blocked read of stdin or a slow name lookup once the answer is known.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[expect(clippy::unused_async, reason = "most commands talk to endpoints")]
+async fn dispatch(_globals: Globals, cmd: Cmd) -> anyhow::Result<Exit> {
+    match cmd {
+        Cmd::Completion(args) => completion::run(&args),
+    }
+}
