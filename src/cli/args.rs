@@ -19,11 +19,13 @@ pub struct Globals {
     /// Say more on stderr; twice for every call, three times for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     pub verbose: u8,
-    /// How log lines look [default: text; for serve without a terminal: json]
-    #[arg(long, global = true, value_name = "FORMAT", hide_default_value = true, help_heading = GLOBAL)]
+    /// Log lines as `text` or `json` [default: text; for serve without a terminal: json]
+    #[arg(long, global = true, value_name = "FORMAT", hide_possible_values = true, help_heading = GLOBAL)]
     pub log_format: Option<LogFormat>,
 }
 
+const ABOUT: &str =
+    "GitOps for virtual machines: desired state in YAML, a plan you can trust, several hypervisors at once";
 const GLOBAL: &str = "Global options";
 
 /// How log lines look.
@@ -47,7 +49,6 @@ pub struct Source {
 pub fn base() -> Command {
     let base = Command::new("tierwright")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("GitOps for virtual machines: desired state in YAML, a plan you can trust, several hypervisors at once")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -64,7 +65,8 @@ pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Set up", &["schema", "completion"]),
 ];
 
-/// The same command with its subcommands listed by purpose in the top-level help.
+/// The same command with its subcommands listed by purpose in the top-level help. For parsing only: completion scripts
+/// leave out what is hidden here.
 pub fn grouped(command: Command) -> Command {
     let (heading, name) = (styles().get_header().to_owned(), styles().get_literal().to_owned());
     let mut text = String::from("{about}\n\n{usage-heading} {usage}\n");
@@ -78,7 +80,7 @@ pub fn grouped(command: Command) -> Command {
     let _ = write!(text, "\n{{all-args}}{{after-help}}");
     // `{all-args}` would list the commands a second time.
     let hidden: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let command = command.help_template(text).after_help(
+    let command = command.about(ABOUT).help_template(text).override_usage("tierwright [OPTIONS] <COMMAND>").after_help(
         "New here? `tierwright demo` shows it all on a simulated vCenter, with nothing to install.\n\
          `tierwright COMMAND --help` has examples for each command.",
     );

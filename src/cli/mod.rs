@@ -35,12 +35,12 @@ enum Cmd {
 
 /// Everything that can stand on the command line, as clap sees it.
 pub fn command() -> Command {
-    args::grouped(Cmd::augment_subcommands(args::base()))
+    Cmd::augment_subcommands(args::base())
 }
 
 /// Runs the command line and returns the program's exit code.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match command().try_get_matches_from(line) {
+    let matches = match args::grouped(command()).try_get_matches_from(line) {
         Ok(matches) => matches,
         Err(error) => return exit::of_usage(&error),
     };
