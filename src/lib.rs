@@ -6,12 +6,23 @@
 //! hypervisors  -> collect  -> Inventory -------------+     (pure: no I/O)       (I/O)
 //! ```
 
+pub mod apply;
 pub mod cli;
+pub mod clock;
+pub mod collect;
 pub mod diagnostic;
 pub mod events;
+pub mod ids;
 pub mod inventory;
+pub mod journal;
 pub mod mark;
 pub mod model;
+pub mod outcome;
+pub mod pause;
 pub mod plan;
 pub mod provider;
+pub mod reconciler;
+pub mod session;
 pub mod settings;
+pub mod shutdown;
+pub mod status;

@@ -12,8 +12,8 @@ use clap::{Args, Command, ValueEnum, ValueHint};
 /// Flags every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
-    /// Settings file [default: /etc/tierwright/tierwright.yaml]
-    #[arg(long, global = true, env = "TIERWRIGHT_CONFIG", value_name = "FILE", hide_env = true, help_heading = GLOBAL)]
+    /// Settings file [default: $TIERWRIGHT_CONFIG, else /etc/tierwright/tierwright.yaml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Say more on stderr; twice for every call, three times for everything

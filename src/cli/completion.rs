@@ -2,7 +2,8 @@
 
 use clap_complete::Shell;
 
-use super::{Exit, view};
+use super::view;
+use crate::outcome;
 
 /// Flags of `completion`.
 #[derive(Debug, clap::Args)]
@@ -16,9 +17,9 @@ pub struct Args {
 }
 
 /// Prints the script.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args) -> anyhow::Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "tierwright", &mut script);
     view::text(&String::from_utf8(script)?)?;
-    Ok(Exit::Done)
+    Ok(outcome::OK)
 }

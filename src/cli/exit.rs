@@ -1,7 +1,6 @@
-//! Exit codes, and the one place that prints an error.
+//! From a command's outcome to the program's exit code, and the one place that prints an error.
 //!
-//! 0 done, 1 error, 2 changes (only with `--detailed-exitcode`), 3 something blocked, 4 an endpoint's inventory missing,
-//! 64 usage (the number sysexits.h gives `EX_USAGE`).
+//! The codes themselves are `outcome.rs`'s.
 
 use std::io;
 use std::process::ExitCode;
@@ -10,40 +9,12 @@ use anstream::eprintln;
 use clap::error::ErrorKind;
 use owo_colors::OwoColorize as _;
 
-/// How a command that ran to its end came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// As wanted.
-    Done,
-    /// Problems were found and have been printed.
-    Failed,
-    /// There is something to do; only with `--detailed-exitcode`.
-    Changes,
-    /// A rule, a limit or the gate held something back.
-    Blocked,
-    /// An endpoint did not give its whole inventory.
-    EndpointMissing,
-}
-
-impl Exit {
-    /// The number the shell sees.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed => 1,
-            Self::Changes => 2,
-            Self::Blocked => 3,
-            Self::EndpointMissing => 4,
-        }
-    }
-}
+use crate::outcome;
 
 /// The command was asked for something it cannot do that way; exit 64.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
-
-const USAGE: u8 = 64;
 
 /// Prints what clap has to say: help and version are no errors.
 pub fn of_usage(error: &clap::Error) -> ExitCode {
@@ -51,14 +22,14 @@ pub fn of_usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(USAGE),
+        _ => ExitCode::from(outcome::USAGE),
     }
 }
 
 /// Turns a command's outcome into the exit code; prints an error with its chain.
-pub fn of(outcome: anyhow::Result<Exit>) -> ExitCode {
-    let error = match outcome {
-        Ok(exit) => return ExitCode::from(exit.code()),
+pub fn of(result: anyhow::Result<u8>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return ExitCode::from(code),
         Err(error) => error,
     };
     if is_broken_pipe(&error) {
@@ -66,7 +37,11 @@ pub fn of(outcome: anyhow::Result<Exit>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("{}", chain(&error));
-    if error.downcast_ref::<Usage>().is_some() { ExitCode::from(USAGE) } else { ExitCode::from(Exit::Failed.code()) }
+    if error.downcast_ref::<Usage>().is_some() {
+        ExitCode::from(outcome::USAGE)
+    } else {
+        ExitCode::from(outcome::ERROR)
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,4 +1,4 @@
-//! The command line: one file per command, each with its `Args` and a `run` that returns an [`Exit`].
+//! The command line: one file per command, each with its `Args` and a `run` that returns the exit code (see `outcome.rs`).
 //!
 //! Data goes to stdout, everything said to a person to stderr; both drop colour for pipes and `NO_COLOR`. A command
 //! returns its exit code as a value and its failures as one error, which is printed here, once, with its chain. Nothing
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Command, FromArgMatches, Subcommand};
 
 pub use args::Globals;
-pub use exit::{Exit, Usage};
+pub use exit::Usage;
 
 /// A command of tierwright. The doc comments are its help.
 #[derive(Debug, Subcommand)]
@@ -55,7 +55,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit::of(start(globals, cmd))
 }
 
-fn start(globals: Globals, cmd: Cmd) -> anyhow::Result<Exit> {
+fn start(globals: Globals, cmd: Cmd) -> anyhow::Result<u8> {
     log::start(&globals, false)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(dispatch(globals, cmd));
@@ -65,7 +65,7 @@ fn start(globals: Globals, cmd: Cmd) -> anyhow::Result<Exit> {
 }
 
 #[expect(clippy::unused_async, reason = "most commands talk to endpoints")]
-async fn dispatch(_globals: Globals, cmd: Cmd) -> anyhow::Result<Exit> {
+async fn dispatch(_globals: Globals, cmd: Cmd) -> anyhow::Result<u8> {
     match cmd {
         Cmd::Completion(args) => completion::run(&args),
     }

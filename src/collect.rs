@@ -1,0 +1,1 @@
+//! Asks all endpoints in parallel and makes an [`Inventory`] of the answers.
