@@ -14,3 +14,5 @@ pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod settings;
+pub mod tls;
+pub mod xml;
