@@ -26,3 +26,5 @@ pub mod session;
 pub mod settings;
 pub mod shutdown;
 pub mod status;
+pub mod tls;
+pub mod xml;

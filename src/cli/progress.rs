@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::OwoColorize as _;
 
 use super::view;
-use crate::events::Event;
+use crate::events::{Event, EventStream};
 use crate::model::VmKey;
 use crate::plan::Action;
 
@@ -138,6 +138,24 @@ impl Progress {
             self.bars.suspend(|| anstream::eprintln!("  {line}{why}{}", took.dimmed()));
         }
     }
+}
+
+/// Runs `work` and shows its events while it runs.
+pub async fn shown<T>(mut progress: Progress, mut events: EventStream, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let outcome = loop {
+        tokio::select! {
+            // Events first: they happened before the end.
+            biased;
+            Some(event) = events.recv() => progress.show(&event),
+            outcome = &mut work => break outcome,
+        }
+    };
+    while let Ok(event) = events.try_recv() {
+        progress.show(&event);
+    }
+    progress.finish();
+    outcome
 }
 
 fn seconds(took: Duration) -> String {

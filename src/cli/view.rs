@@ -3,10 +3,14 @@
 //! A broken pipe comes back as an error for `exit.rs` to swallow, never as a panic. Text that came from a hypervisor or
 //! a file is cleaned of control characters before a terminal sees it; JSON and YAML escape them by themselves.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
+
+use crate::diagnostic::{self, Diagnostic};
+use crate::plan::Plan;
+use crate::plan::render::{self, TextOptions};
 
 /// Prints text as it stands, with a line end.
 pub fn text(text: &str) -> io::Result<()> {
@@ -59,6 +63,24 @@ pub fn clean_lines(text: &str) -> String {
 /// Control characters, and those that reorder the text around them.
 fn is_hostile(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A plan for people; in colour, which the streams of anstream take away where it is not wanted.
+pub fn plan_text(plan: &Plan) -> String {
+    render::text(plan, TextOptions { color: true, width: width() })
+}
+
+/// Problems for people, with source lines; in colour like [`plan_text`].
+pub fn diagnostics_text(diagnostics: &[Diagnostic]) -> String {
+    diagnostic::render(diagnostics)
+}
+
+/// Columns of the terminal, if stdout is one; readable on any other.
+fn width() -> usize {
+    if !io::stdout().is_terminal() {
+        return 100;
+    }
+    console_width().clamp(60, 120)
 }
 
 /// `1 VM`, `2 VMs`.
