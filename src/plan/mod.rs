@@ -11,6 +11,7 @@
 //! safety.rs    everything that says no           render/  text, markdown, diff
 //! ```
 
+pub mod cost;
 pub mod input;
 pub mod operation;
 
