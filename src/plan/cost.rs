@@ -24,7 +24,9 @@ pub fn monthly(price: &Price, cpus: u32, memory: Bytes, storage: Bytes) -> Money
         (price.storage_gib_month, gib(storage)),
         (price.vm_month, Decimal::ONE),
     ];
-    Money(parts.into_iter().fold(Decimal::ZERO, |sum, (rate, amount)| sum.saturating_add(rate.0.saturating_mul(amount))))
+    Money(
+        parts.into_iter().fold(Decimal::ZERO, |sum, (rate, amount)| sum.saturating_add(rate.0.saturating_mul(amount))),
+    )
 }
 
 /// What a desired VM costs per month on its tier, by its declared sizes; `None` without a price.
@@ -56,7 +58,11 @@ pub fn sum<'a>(lines: impl IntoIterator<Item = &'a CostLine>) -> Vec<CostLine> {
 /// The difference of the exact amounts is rounded, not the rounded amounts subtracted.
 pub fn difference(line: &CostLine) -> String {
     let change = Money(line.after.0.saturating_sub(line.before.0)).to_cents().0;
-    if change.is_sign_negative() && !change.is_zero() { format!("{change:.2}") } else { format!("+{:.2}", change.abs()) }
+    if change.is_sign_negative() && !change.is_zero() {
+        format!("{change:.2}")
+    } else {
+        format!("+{:.2}", change.abs())
+    }
 }
 
 fn gib(bytes: Bytes) -> Decimal {

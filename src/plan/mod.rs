@@ -14,6 +14,7 @@
 pub mod cost;
 pub mod input;
 pub mod operation;
+pub mod render;
 
 use std::collections::BTreeMap;
 
