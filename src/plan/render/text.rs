@@ -100,19 +100,19 @@ fn steps_of(page: &mut Page, section: Section, steps: &[&Step], column: usize) {
 fn step_line(page: &mut Page, step: &Step, column: usize, tone: Tone) {
     let cost = step.cost.as_ref().filter(|line| line.before != line.after);
     let cost = cost.map(|line| format!("{} {}/mo", cost::difference(line), line.currency)).unwrap_or_default();
-    let place = format!("{} on {}", step.tier, step.endpoint);
+    let place = format!("{} on {}, {}", step.tier, step.endpoint, words::risk(step.risk));
     let line = Line::at(2)
         .put(tone, &format!("{} ", words::sign(step.action)))
         .put(Tone::Strong, &step.key.to_string())
         .column(column)
         .put(tone, words::action_and_landing(step));
-    let line = if line.width() + place.len() + cost.len() + 20 > page.width() {
+    let line = if line.width().max(column + 18) + place.len() + cost.len() + 4 > page.width() {
         page.push(line);
-        Line::at(4)
+        Line::at(6)
     } else {
         line.column(column + 18)
     };
-    let line = line.put(Tone::Plain, &place).put(Tone::Quiet, &format!(", {}", words::risk(step.risk)));
+    let line = line.put(Tone::Plain, &place);
     let edge = page.width();
     page.push(line.right(edge, Tone::Plain, &cost));
 }
