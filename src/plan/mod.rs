@@ -11,8 +11,10 @@
 //! safety.rs    everything that says no           render/  text, markdown, diff
 //! ```
 
+pub mod cost;
 pub mod input;
 pub mod operation;
+pub mod render;
 
 use std::collections::BTreeMap;
 
