@@ -23,7 +23,8 @@ use crate::shutdown::Shutdown;
 
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without a terminal to ask on, --yes is needed. --yes approves no removal: that takes --approve with the digest
+#[command(
+    after_help = "Without a terminal to ask on, --yes is needed. --yes approves no removal: that takes --approve with the digest
 that the preview shows.
 
 Exit codes: 0 converged or nothing to do, 1 an error in the manifests or a failed step, 3 something is held back
@@ -33,7 +34,8 @@ Examples:
   tierwright apply                              shows the plan, asks, does it
   tierwright apply --yes                        in a pipeline
   tierwright apply --approve 3f9c0a1b2c3d4e5f   lets through what the preview listed under this digest
-  tierwright apply tonight.json                 exactly the plan that `plan --out tonight.json` saved")]
+  tierwright apply tonight.json                 exactly the plan that `plan --out tonight.json` saved"
+)]
 pub struct Args {
     /// A plan saved by `plan --out`: do exactly this
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["file", "approvals"])]
@@ -87,7 +89,7 @@ async fn apply_fresh(session: &Session, args: &Args) -> anyhow::Result<u8> {
         return Ok(outcome::of_apply(None, None));
     };
     let report = if agreed(plan, args)? { Some(execute(session, Doing::Look(&look), plan).await?) } else { None };
-    tell(plan, report.as_ref(), args.output)?;
+    tell(plan, report.as_ref(), args.output);
     Ok(outcome::of_apply(Some(plan), report.as_ref()))
 }
 
@@ -96,7 +98,7 @@ async fn apply_saved(session: &Session, path: &Path, args: &Args) -> anyhow::Res
     let plan: Plan = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is not a plan that `tierwright plan --out` saved", path.display()))?;
     let report = if agreed(&plan, args)? { Some(execute(session, Doing::Saved, &plan).await?) } else { None };
-    tell(&plan, report.as_ref(), args.output)?;
+    tell(&plan, report.as_ref(), args.output);
     Ok(outcome::of_apply(Some(&plan), report.as_ref()))
 }
 
@@ -145,7 +147,7 @@ fn agreed(plan: &Plan, args: &Args) -> anyhow::Result<bool> {
 }
 
 /// The outcome, on stdout. By now the hypervisors are changed, so a reader that is gone does not change the exit code.
-fn tell(plan: &Plan, report: Option<&ApplyReport>, format: Format) -> anyhow::Result<()> {
+fn tell(plan: &Plan, report: Option<&ApplyReport>, format: Format) {
     let printed = match (format, report) {
         (Format::Json, report) => view::json(&serde_json::json!({ "plan": plan, "report": report })),
         (Format::Text, Some(report)) => view::text(&summary(report)).map_err(Into::into),
@@ -154,7 +156,6 @@ fn tell(plan: &Plan, report: Option<&ApplyReport>, format: Format) -> anyhow::Re
     if let Err(error) = printed {
         tracing::warn!(%error, "the outcome could not be printed");
     }
-    Ok(())
 }
 
 /// One line of counts, and one for each step that was not done.

@@ -14,7 +14,7 @@ pub fn settings(globals: &Globals) -> anyhow::Result<Settings> {
 
 /// A session with the configured endpoints.
 pub async fn session(globals: &Globals) -> anyhow::Result<Session> {
-    Ok(Session::open(settings(globals)?, Clock::system()).await?)
+    Ok(Session::open(settings(globals)?, Clock::Real).await?)
 }
 
 /// Problems of the manifests or the settings, on stderr.

@@ -11,11 +11,18 @@
 //! validate plan apply drift get check   serve pause   lab demo   schema completion
 //! ```
 
+mod apply;
 pub mod args;
+mod check;
 mod completion;
+mod edge;
 mod exit;
+mod get;
 mod log;
+mod pause;
+mod plan;
 pub mod progress;
+mod serve;
 pub mod view;
 
 use std::ffi::OsString;
@@ -29,6 +36,20 @@ pub use exit::Usage;
 /// A command of tierwright. The doc comments are its help.
 #[derive(Debug, Subcommand)]
 enum Cmd {
+    /// Show what would be done, what is held back and why, and what it costs
+    Plan(plan::Args),
+    /// List VMs, tiers, endpoints or the whole inventory
+    Get(get::Args),
+    /// Test endpoints: reach, certificate, login, rights, what tiers name
+    Check(check::Args),
+    /// Plan again, show it, ask, and do it
+    Apply(apply::Args),
+    /// Keep it so: the same loop, as a service
+    Serve(serve::Args),
+    /// Stop all changes, until resumed
+    Pause(pause::PauseArgs),
+    /// Let changes go on
+    Resume(pause::ResumeArgs),
     /// Print a completion script for your shell
     Completion(completion::Args),
 }
@@ -52,21 +73,27 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // One TLS provider for the whole process; a second install (only in tests) is refused and harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    exit::of(start(globals, cmd))
+    exit::of(start(&globals, cmd))
 }
 
-fn start(globals: Globals, cmd: Cmd) -> anyhow::Result<u8> {
-    log::start(&globals, false)?;
+fn start(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
+    log::start(globals, matches!(cmd, Cmd::Serve(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(dispatch(globals, cmd));
-    // Do not wait for a blocked read of stdin or a slow name lookup once the answer is known.
+    let code = runtime.block_on(dispatch(globals, cmd));
+    // Do not wait for a slow name lookup once the answer is known.
     runtime.shutdown_background();
-    outcome
+    code
 }
 
-#[expect(clippy::unused_async, reason = "most commands talk to endpoints")]
-async fn dispatch(_globals: Globals, cmd: Cmd) -> anyhow::Result<u8> {
+async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
     match cmd {
+        Cmd::Plan(args) => plan::run(globals, args).await,
+        Cmd::Get(args) => get::run(globals, args).await,
+        Cmd::Check(args) => check::run(globals, args).await,
+        Cmd::Apply(args) => apply::run(globals, args).await,
+        Cmd::Serve(_) => serve::run(globals).await,
+        Cmd::Pause(args) => pause::pause(globals, &args),
+        Cmd::Resume(_) => pause::resume(globals),
         Cmd::Completion(args) => completion::run(&args),
     }
 }

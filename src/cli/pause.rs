@@ -37,8 +37,8 @@ pub fn pause(globals: &Globals, args: &PauseArgs) -> anyhow::Result<u8> {
 /// Resumes.
 pub fn resume(globals: &Globals) -> anyhow::Result<u8> {
     let settings = edge::settings(globals)?;
-    let was = pause::resume(&settings.state_dir)
-        .with_context(|| format!("resuming in {}", settings.state_dir.display()))?;
+    let was =
+        pause::resume(&settings.state_dir).with_context(|| format!("resuming in {}", settings.state_dir.display()))?;
     anstream::eprintln!("{}", if was { "Resumed." } else { "Nothing was paused." });
     Ok(outcome::OK)
 }

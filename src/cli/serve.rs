@@ -8,18 +8,20 @@ use crate::shutdown::Shutdown;
 
 /// Flags of `serve`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Looks at the source and at every endpoint at each interval, logs what it would do, and does it where the
+#[command(
+    after_help = "Looks at the source and at every endpoint at each interval, logs what it would do, and does it where the
 settings say `manage: enforce`. SIGTERM or Ctrl-C: what is in flight is finished or recorded, then it ends.
 
 Examples:
   tierwright serve
-  tierwright --config /etc/tierwright/prod.yaml serve --log-format json")]
+  tierwright --config /etc/tierwright/prod.yaml serve --log-format json"
+)]
 pub struct Args {}
 
 /// Runs until a signal.
 pub async fn run(globals: &Globals) -> anyhow::Result<u8> {
     let shutdown = Shutdown::on_signals();
-    let reconciler = Reconciler::start(edge::settings(globals)?, Clock::system()).await?;
+    let reconciler = Reconciler::start(edge::settings(globals)?, Clock::Real).await?;
     reconciler.run(shutdown).await?;
     Ok(outcome::OK)
 }

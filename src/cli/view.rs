@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::plan::render::{self, TextOptions};
 
@@ -67,12 +67,12 @@ fn is_hostile(c: char) -> bool {
 
 /// A plan for people; in colour, which the streams of anstream take away where it is not wanted.
 pub fn plan_text(plan: &Plan) -> String {
-    render::text(plan, TextOptions { color: true, width: width() })
+    render::text(plan, &TextOptions { color: true, width: width() })
 }
 
 /// Problems for people, with source lines; in colour like [`plan_text`].
 pub fn diagnostics_text(diagnostics: &[Diagnostic]) -> String {
-    diagnostic::render(diagnostics)
+    diagnostics.iter().map(|d| format!("{}\n", d.summary)).collect()
 }
 
 /// Columns of the terminal, if stdout is one; readable on any other.
@@ -80,7 +80,7 @@ fn width() -> usize {
     if !io::stdout().is_terminal() {
         return 100;
     }
-    console_width().clamp(60, 120)
+    terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0)).clamp(60, 120)
 }
 
 /// `1 VM`, `2 VMs`.

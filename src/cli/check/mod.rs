@@ -103,7 +103,9 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
 fn no_such(session: &Session, name: Option<&str>) -> Usage {
     let names: Vec<&str> = session.settings().endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
     match name {
-        Some(name) => Usage(format!("no endpoint `{}` in the settings; there are: {}", view::clean(name), names.join(", "))),
+        Some(name) => {
+            Usage(format!("no endpoint `{}` in the settings; there are: {}", view::clean(name), names.join(", ")))
+        }
         None => Usage(format!("the settings {} name no endpoint", session.settings().path.display())),
     }
 }

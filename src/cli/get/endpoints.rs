@@ -70,10 +70,7 @@ pub(super) async fn list(session: &Session, args: &Args) -> anyhow::Result<u8> {
     Ok(code_for(&inventory))
 }
 
-fn row<'a>(
-    settings: &EndpointSettings,
-    answer: impl Fn(&EndpointName) -> Option<&'a EndpointInventory>,
-) -> Endpoint {
+fn row<'a>(settings: &EndpointSettings, answer: impl Fn(&EndpointName) -> Option<&'a EndpointInventory>) -> Endpoint {
     let mut row = Endpoint {
         name: settings.name.clone(),
         hypervisor: settings.hypervisor,
