@@ -10,6 +10,7 @@ pub mod apply;
 pub mod clock;
 pub mod collect;
 pub mod diagnostic;
+pub mod endpoints;
 pub mod events;
 pub mod ids;
 pub mod inventory;
