@@ -91,3 +91,19 @@ impl EventSink {
         }
     }
 }
+
+/// An error with everything that caused it, on one line: how events and reports tell it.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Transparent wrappers say the same again.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod diagnostic;
+pub mod endpoints;
 pub mod events;
 pub mod ids;
 pub mod inventory;
