@@ -23,7 +23,7 @@ Examples:
   tierwright plan
   tierwright plan -o markdown > comment.md           for a pull request
   tierwright plan -o diff                            a unified YAML diff for each VM
-  tierwright plan --out tonight.json                 exactly this, later: tierwright apply tonight.json
+  tierwright plan --out tonight.json                 for later: tierwright apply tonight.json
   tierwright plan -f ./branch --inventory inv.json   offline, against `get inventory -o json`")]
 pub struct Args {
     #[command(flatten)]
