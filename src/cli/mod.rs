@@ -15,6 +15,7 @@ mod apply;
 pub mod args;
 mod check;
 mod completion;
+pub mod drift;
 mod edge;
 mod exit;
 mod get;
@@ -38,6 +39,8 @@ pub use exit::Usage;
 enum Cmd {
     /// Show what would be done, what is held back and why, and what it costs
     Plan(plan::Args),
+    /// Show what somebody changed on our VMs behind our back
+    Drift(drift::Args),
     /// List VMs, tiers, endpoints or the whole inventory
     Get(get::Args),
     /// Test endpoints: reach, certificate, login, rights, what tiers name
@@ -88,6 +91,7 @@ fn start(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
 async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
     match cmd {
         Cmd::Plan(args) => plan::run(globals, args).await,
+        Cmd::Drift(args) => drift::run(globals, args).await,
         Cmd::Get(args) => get::run(globals, args).await,
         Cmd::Check(args) => check::run(globals, args).await,
         Cmd::Apply(args) => apply::run(globals, args).await,

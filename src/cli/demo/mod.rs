@@ -1,0 +1,49 @@
+//! `demo`: the whole idea in a minute, on simulated hypervisors, with nothing but this binary.
+//!
+//! The lab runs in this process and is spoken to over TLS on loopback by the same client that speaks to a real vCenter.
+//! Every preview and every change below goes through the same calls as `plan` and `apply`. With `--once` the demo is a
+//! test: it checks each claim it makes and exits 1 when one does not hold.
+//!
+//! ```text
+//! examples.rs  the manifests, embedded      stage.rs     folder, lab, session
+//! narrator.rs  what is told, and when       chapters.rs  the story
+//! ```
+
+mod chapters;
+mod examples;
+mod narrator;
+mod stage;
+
+use crate::outcome;
+use crate::shutdown::Shutdown;
+use narrator::Narrator;
+use stage::Stage;
+
+/// Flags of `demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Needs no network, no hypervisor and no settings. Everything it writes is in a temporary folder that it removes at
+its end. With --once it checks what it shows; exit 1 when something did not hold.
+
+Examples:
+  tierwright demo          then try the commands it shows, in a second terminal
+  tierwright demo --once")]
+pub struct Args {
+    /// End after the last chapter instead of staying up to be played with
+    #[arg(long)]
+    once: bool,
+}
+
+/// Tells the story; stays up unless `--once`.
+pub async fn run(args: &Args) -> anyhow::Result<u8> {
+    let mut narrator = Narrator::new(!args.once);
+    let mut stage = Stage::set_up().await?;
+    let told = chapters::tell(&mut stage, &mut narrator).await;
+    let broken = narrator.broken();
+    if told.is_ok() && broken == 0 && !args.once {
+        chapters::what_next(&stage, &mut narrator)?;
+        Shutdown::on_signals().wait().await;
+    }
+    stage.tear_down().await;
+    told?;
+    Ok(narrator.verdict()).map(|held| if held { outcome::OK } else { outcome::ERROR })
+}
