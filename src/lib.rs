@@ -9,6 +9,7 @@
 pub mod diagnostic;
 pub mod events;
 pub mod inventory;
+pub mod lab;
 pub mod mark;
 pub mod model;
 pub mod plan;
