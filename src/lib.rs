@@ -18,6 +18,7 @@ pub mod gate;
 pub mod ids;
 pub mod inventory;
 pub mod journal;
+pub mod lab;
 pub mod mark;
 pub mod model;
 pub mod outcome;

@@ -15,6 +15,7 @@ mod apply;
 pub mod args;
 mod check;
 mod completion;
+mod demo;
 pub mod drift;
 mod edge;
 mod exit;
@@ -33,6 +34,8 @@ use clap::{Command, FromArgMatches, Subcommand};
 
 pub use args::Globals;
 pub use exit::Usage;
+
+use crate::{lab, outcome};
 
 /// A command of tierwright. The doc comments are its help.
 #[derive(Debug, Subcommand)]
@@ -53,9 +56,21 @@ enum Cmd {
     Pause(pause::PauseArgs),
     /// Let changes go on
     Resume(pause::ResumeArgs),
+    /// Watch the whole idea on a simulated vCenter, then play with it
+    Demo(demo::Args),
+    /// Run simulated hypervisors, for tests and training
+    #[command(after_help = LAB_HELP)]
+    Lab(lab::LabArgs),
     /// Print a completion script for your shell
     Completion(completion::Args),
 }
+
+const LAB_HELP: &str = "Speaks the real protocols on loopback, with TLS, until Ctrl-C; prints `ready` once it answers.
+
+Examples:
+  tierwright lab --settings lab/tierwright.yaml --source ./manifests
+  tierwright lab --settings lab/tierwright.yaml --vms 5000 --seed 7
+  tierwright lab --faults outage.yaml";
 
 /// Everything that can stand on the command line, as clap sees it.
 pub fn command() -> Command {
@@ -98,6 +113,8 @@ async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
         Cmd::Serve(_) => serve::run(globals).await,
         Cmd::Pause(args) => pause::pause(globals, &args),
         Cmd::Resume(_) => pause::resume(globals),
+        Cmd::Demo(args) => demo::run(&args).await,
+        Cmd::Lab(args) => Ok(lab::run(args).await.map(|()| outcome::OK)?),
         Cmd::Completion(args) => completion::run(&args),
     }
 }

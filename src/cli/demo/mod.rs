@@ -21,29 +21,47 @@ use stage::Stage;
 
 /// Flags of `demo`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Needs no network, no hypervisor and no settings. Everything it writes is in a temporary folder that it removes at
+#[command(
+    after_help = "Needs no network, no hypervisor and no settings. Everything it writes is in a temporary folder that it removes at
 its end. With --once it checks what it shows; exit 1 when something did not hold.
 
 Examples:
   tierwright demo          then try the commands it shows, in a second terminal
-  tierwright demo --once")]
+  tierwright demo --once"
+)]
 pub struct Args {
     /// End after the last chapter instead of staying up to be played with
     #[arg(long)]
     once: bool,
 }
 
+/// What a shell shows for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
 /// Tells the story; stays up unless `--once`.
 pub async fn run(args: &Args) -> anyhow::Result<u8> {
-    let mut narrator = Narrator::new(!args.once);
-    let mut stage = Stage::set_up().await?;
-    let told = chapters::tell(&mut stage, &mut narrator).await;
-    let broken = narrator.broken();
-    if told.is_ok() && broken == 0 && !args.once {
-        chapters::what_next(&stage, &mut narrator)?;
-        Shutdown::on_signals().wait().await;
+    let shutdown = Shutdown::on_signals();
+    let stage = Stage::set_up().await?;
+    let code = tokio::select! {
+        code = play(&stage, args) => code,
+        // Ctrl-C in the middle: the folder is removed all the same.
+        () = shutdown.wait() => Ok(INTERRUPTED),
+    };
+    if matches!(code, Ok(outcome::OK)) && !args.once {
+        shutdown.wait().await;
     }
     stage.tear_down().await;
-    told?;
-    Ok(narrator.verdict()).map(|held| if held { outcome::OK } else { outcome::ERROR })
+    code
+}
+
+async fn play(stage: &Stage, args: &Args) -> anyhow::Result<u8> {
+    let mut narrator = Narrator::new(!args.once);
+    chapters::tell(stage, &mut narrator).await?;
+    if !narrator.verdict()? {
+        return Ok(outcome::ERROR);
+    }
+    if !args.once {
+        chapters::what_next(stage)?;
+    }
+    Ok(outcome::OK)
 }

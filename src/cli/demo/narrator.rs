@@ -34,22 +34,12 @@ impl Narrator {
         self.chapter += 1;
         let title = format!("{} {title}", self.chapter);
         view::text(&format!("\n{} {}\n", "━━".cyan(), title.bold()))?;
-        self.say(text)?;
+        say(text)?;
         self.wait(BREATH).await;
         Ok(())
     }
 
-    /// Something said in between.
-    pub fn say(&self, text: &str) -> anyhow::Result<()> {
-        Ok(view::text(text)?)
-    }
-
-    /// The command that does what comes now.
-    pub fn command(&self, line: &str) -> anyhow::Result<()> {
-        Ok(view::text(&format!("\n{} {}\n", "$".dimmed(), line.cyan()))?)
-    }
-
-    /// Its output, and time to look at it.
+    /// A command's output, and time to look at it.
     pub async fn output(&self, text: &str) -> anyhow::Result<()> {
         view::text(text)?;
         self.wait(LOOK).await;
@@ -64,11 +54,6 @@ impl Narrator {
         Ok(view::text(&format!("{sign} {claim}\n"))?)
     }
 
-    /// How many claims did not hold.
-    pub fn broken(&self) -> u32 {
-        self.broken
-    }
-
     /// Says how it went; true when every claim held.
     pub fn verdict(&self) -> anyhow::Result<bool> {
         let held = self.claims - self.broken;
@@ -81,4 +66,14 @@ impl Narrator {
             tokio::time::sleep(time).await;
         }
     }
+}
+
+/// Something said in between.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    Ok(view::text(text)?)
+}
+
+/// The command that does what comes now.
+pub fn command(line: &str) -> anyhow::Result<()> {
+    Ok(view::text(&format!("\n{} {}\n", "$".dimmed(), line.cyan()))?)
 }
