@@ -94,7 +94,8 @@ impl UserData {
         // The manifest reader refuses such names already; a committer must not read other files through us even if it
         // did not.
         let mut parts = Path::new(name).components();
-        let plain = matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None) if part == name);
+        let plain =
+            matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None) if part == name);
         if !plain {
             return Err(UserDataError::NotPlain(name.to_owned()));
         }

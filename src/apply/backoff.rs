@@ -14,7 +14,7 @@ use crate::plan::Step;
 const FIRST: Duration = Duration::from_secs(30);
 
 /// Never longer than this: a cause that was removed is noticed within it.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// What failed lately, by VM.
 #[derive(Debug, Clone, Default)]

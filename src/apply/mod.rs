@@ -155,7 +155,9 @@ pub async fn apply(plan: &Plan, run: &ApplyRun<'_>) -> ApplyReport {
                     running.push(async move { (at, begin(run, step, why).await) });
                     continue;
                 }
-                Next::Skip(at, key) => (at, StepOutcome::Dependency(format!("it depends on {key}, which was not done"))),
+                Next::Skip(at, key) => {
+                    (at, StepOutcome::Dependency(format!("it depends on {key}, which was not done")))
+                }
                 Next::Circular(at) => (at, StepOutcome::Dependency("it waits for steps that wait for it".into())),
             };
             run.events.send(outcome.event(&plan.steps[at]));

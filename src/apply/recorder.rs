@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::ApplyRun;
-use super::checks::{self, Moment};
+use super::checks;
 use crate::events::{Event, chain};
 use crate::journal::Intent;
 use crate::plan::{Operation, Step};
@@ -64,8 +64,9 @@ impl Recorder for StepRecorder<'_> {
         }
         if call.destroys {
             let found = checks::look(self.provider, self.step).await;
-            let found = found.map_err(|error| Halt::Changed(format!("it could not be read again: {}", chain(&error))))?;
-            checks::still_safe(self.run, self.step, &found, Moment::BeforeCall(call)).map_err(Halt::Changed)?;
+            let found =
+                found.map_err(|error| Halt::Changed(format!("it could not be read again: {}", chain(&error))))?;
+            checks::still_safe(self.run, self.step, call.operation, found).map_err(Halt::Changed)?;
         }
         let intent = Intent { run: &self.run.id, step: self.step, call, at: self.run.clock.now() };
         let id = self.run.journal.intend(&intent).await.map_err(|error| Halt::Journal(chain(&error)))?;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::checks::{self, Moment};
+use super::checks;
 use super::recorder::StepRecorder;
 use super::{ApplyRun, StepOutcome};
 use crate::endpoints::Endpoint;
@@ -70,9 +70,7 @@ fn held_back(run: &ApplyRun<'_>, step: &Step) -> Option<StepOutcome> {
         Verdict::Wait(why) | Verdict::Refuse(why) => Some(StepOutcome::Gated(why)),
     }
     .or_else(|| run.held.and_then(|held| held.holds(step, run.clock.now())).map(StepOutcome::Gated))
-    .or_else(|| {
-        run.no_destroys.filter(|_| step.action.is_destroy()).map(|why| StepOutcome::Gated(why.to_owned()))
-    })
+    .or_else(|| run.no_destroys.filter(|_| step.action.is_destroy()).map(|why| StepOutcome::Gated(why.to_owned())))
 }
 
 /// How an attempt failed.
@@ -91,7 +89,7 @@ async fn attempt_once(run: &ApplyRun<'_>, step: &Step, endpoint: &Endpoint) -> R
     let provider = endpoint.provider().await.map_err(|error| refused(&error, false))?;
     let provider = provider.as_ref();
     let found = checks::look(provider, step).await.map_err(|error| refused(&error, false))?;
-    checks::still_safe(run, step, &found, Moment::BeforeStep).map_err(StepOutcome::Changed)?;
+    checks::still_safe(run, step, 0, found).map_err(StepOutcome::Changed)?;
     let user_data = user_data(run, step).await?;
     let order = Order { step, user_data: user_data.as_ref() };
     let recorder = StepRecorder::new(run, step, provider);
@@ -108,7 +106,7 @@ async fn keep_promise(run: &ApplyRun<'_>, step: &Step, provider: &dyn Provider) 
         outcome: StepOutcome::Failed(format!("done, but the result could not be read: {}", chain(&error))),
         may_try_again: false,
     })?;
-    checks::promise_kept(run, step, &found)
+    checks::promise_kept(step, found)
         .map_err(|why| StepOutcome::Failed(format!("done, but it did not become what was asked: {why}")))?;
     // Whatever earlier run left open on this VM is settled by what was just seen.
     let closed = run.journal.close_seen(&step.endpoint, &step.key, "a later step was done", run.clock.now()).await;
