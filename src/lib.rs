@@ -32,3 +32,4 @@ pub mod shutdown;
 pub mod status;
 pub mod tls;
 pub mod xml;
+pub mod userdata;
