@@ -128,7 +128,10 @@ async fn removal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     narrator.output(&view::plan_text(&plan)).await?;
     let before = stage.changes();
     let report = stage.apply(&look).await?;
-    narrator.claim(report.steps.is_empty() && stage.changes() == before, "--yes answers the question and approves no removal")?;
+    narrator.claim(
+        report.steps.is_empty() && stage.changes() == before,
+        "--yes answers the question and approves no removal",
+    )?;
     let Some(digest) = plan.approval.clone() else {
         return narrator.claim(false, "the preview shows a digest to approve");
     };
