@@ -7,7 +7,9 @@
 //! ```
 
 pub mod diagnostic;
+pub mod diff;
 pub mod events;
+pub mod gate;
 pub mod inventory;
 pub mod mark;
 pub mod model;
