@@ -7,6 +7,7 @@
 //! ```
 
 pub mod apply;
+pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod diagnostic;
@@ -17,6 +18,8 @@ pub mod gate;
 pub mod ids;
 pub mod inventory;
 pub mod journal;
+pub mod lab;
+pub mod manifest;
 pub mod mark;
 pub mod model;
 pub mod outcome;
@@ -27,5 +30,8 @@ pub mod reconciler;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
+pub mod source;
 pub mod status;
+pub mod tls;
 pub mod userdata;
+pub mod xml;
