@@ -10,6 +10,8 @@ mod harness;
 mod demo;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/secrets.rs"]

@@ -1,11 +1,5 @@
 //! The manifests of `examples/`, embedded so that the demo needs nothing but the binary.
 
-macro_rules! example {
-    ($path:literal) => {
-        ($path, include_str!(concat!("../../../examples/", $path)))
-    };
-}
-
 /// Path below `examples/` and text; a test compares the list with the folder.
 pub const EXAMPLES: &[(&str, &str)] = &[
     ("erp/application.yaml", include_str!("../../../examples/erp/application.yaml")),
