@@ -114,6 +114,7 @@ struct AppliedLine {
 /// What else the mark says.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the terse form")]
 struct MarkLine {
     none: bool,
     generation: Option<u64>,
