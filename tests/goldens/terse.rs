@@ -153,7 +153,7 @@ pub fn inventory(text: &str, now: Timestamp) -> (Inventory, Vec<ObservedDisk>) {
 
 fn endpoint(lines: &EndpointLines, now: Timestamp, shelf: &mut Vec<ObservedDisk>) -> Observed {
     let mut vms: Vec<_> = lines.vms.iter().flat_map(VmLine::expand).map(|line| line.observed(now)).collect();
-    shelf.extend(lines.vms.iter().flat_map(VmLine::shelf));
+    shelf.extend(lines.vms.iter().flat_map(VmLine::expand).flat_map(|line| line.shelf()));
     vms.sort_by(|a, b| a.id.cmp(&b.id));
     let mut observed = fleet::observed(vms);
     observed.incomplete.clone_from(&lines.incomplete);
