@@ -13,8 +13,9 @@ use tierwright::gate::Who;
 use tierwright::journal::Journal;
 use tierwright::mark::{Applied, Mark, Protection};
 use tierwright::model::{
-    Bytes, Config, Desired, Digest, EndpointName, Firmware, GuestAgent, GuestOs, HypervisorType, Hot, ObservedVm,
-    OnRemove, OwnId, Placed, Placement, PowerState, Prune, Revision, Shutdown as GuestShutdown, TierName, VmConfig, VmKey,
+    Bytes, Config, Desired, Digest, EndpointName, Firmware, GuestAgent, GuestOs, Hot, HypervisorType, ObservedVm,
+    OnRemove, OwnId, Placed, Placement, PowerState, Prune, Revision, Shutdown as GuestShutdown, TierName, VmConfig,
+    VmKey,
 };
 use tierwright::plan::{
     Action, Because, Change, CreateVm, EndpointPolicy, EndpointState, Landing, Limits, Manage, Operation, Plan, Policy,
