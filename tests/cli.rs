@@ -16,5 +16,7 @@ mod readme;
 mod scripts;
 #[path = "cli/secrets.rs"]
 mod secrets;
+#[path = "cli/serve.rs"]
+mod serve;
 #[path = "cli/usage.rs"]
 mod usage;
