@@ -100,8 +100,7 @@ impl Machine<'_> {
     /// A new disk in the first free slot.
     pub fn add_disk(&mut self, order: &DiskOrder, mark: &mut Mark) {
         self.demand(|config| config.hot.disks, "adding a disk");
-        let used: Vec<_> = self.config().disks.iter().map(|disk| disk.slot.clone()).collect();
-        let free = (0..).find(|n| !used.contains(&format!("scsi0:{n}").into())).expect("some number is free");
+        let free = self.free_slot();
         let mut disk = fleet::disk(&self.vm.id, &self.vm.name, free, order.size);
         // A slot may be used again while its first disk lies on the shelf: ids and files never repeat.
         disk.id = Some(format!("{}-{}-{}", self.vm.id, order.name, mark.generation).into());
@@ -112,14 +111,15 @@ impl Machine<'_> {
         self.plug(&order.name, disk, mark);
     }
 
+    fn free_slot(&mut self) -> usize {
+        let used: Vec<_> = self.config().disks.iter().map(|disk| disk.slot.clone()).collect();
+        (0..60).find(|n| !used.contains(&format!("scsi0:{n}").into())).expect("a test's VM has few disks")
+    }
+
     fn plug(&mut self, name: &str, disk: ObservedDisk, mark: &mut Mark) {
         mark.disks.insert(
             name.to_owned(),
-            MarkedDisk {
-                slot: Some(disk.slot.to_string()),
-                id: disk.id.as_ref().map(ToString::to_string),
-                file: None,
-            },
+            MarkedDisk { slot: Some(disk.slot.to_string()), id: disk.id.as_ref().map(ToString::to_string), file: None },
         );
         let disks = &mut self.config().disks;
         disks.push(disk);
@@ -131,9 +131,7 @@ impl Machine<'_> {
         let here = self.shelf.iter().position(|disk| disk.file.as_deref() == Some(file));
         let mut disk = self.shelf.remove(here.unwrap_or_else(|| panic!("no detached disk at {file}")));
         assert!(id.is_none() || disk.id.as_deref() == id, "another disk is at {file}");
-        let used: Vec<_> = self.config().disks.iter().map(|disk| disk.slot.clone()).collect();
-        let free = (0..).find(|n| !used.contains(&format!("scsi0:{n}").into())).expect("some number is free");
-        disk.slot = format!("scsi0:{free}").into();
+        disk.slot = format!("scsi0:{}", self.free_slot()).into();
         self.plug(name, disk, mark);
     }
 
@@ -153,9 +151,8 @@ impl Machine<'_> {
     }
 
     fn disk_index(&mut self, at: &DiskAt) -> usize {
-        let is = |disk: &ObservedDisk| {
-            *disk.slot == *at.slot && (at.id.is_none() || disk.id.as_deref() == at.id.as_deref())
-        };
+        let is =
+            |disk: &ObservedDisk| *disk.slot == *at.slot && (at.id.is_none() || disk.id.as_deref() == at.id.as_deref());
         let name = self.vm.name.clone();
         self.config().disks.iter().position(is).unwrap_or_else(|| panic!("{name} has no disk {at:?}"))
     }
@@ -175,10 +172,8 @@ impl Machine<'_> {
         if let Some(mac) = &order.mac {
             nic.mac = mac.as_str().into();
         }
-        mark.nics.insert(
-            order.name.clone(),
-            MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) },
-        );
+        mark.nics
+            .insert(order.name.clone(), MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) });
         self.config().nics.push(nic);
     }
 

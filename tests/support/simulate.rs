@@ -31,9 +31,10 @@ impl World {
     pub fn apply(&mut self, plan: &Plan, now: Timestamp) {
         let mut done = Vec::new();
         for step in &plan.steps {
-            let waits = step.depends_on.iter().find(|key| {
-                plan.steps.iter().any(|other| other.key == **key) && !done.contains(key)
-            });
+            let waits = step
+                .depends_on
+                .iter()
+                .find(|key| plan.steps.iter().any(|other| other.key == **key) && !done.contains(key));
             assert_eq!(waits, None, "{} comes before what it depends on", step.key);
             self.step(step, now);
             done.push(&step.key);
@@ -54,9 +55,7 @@ impl World {
         for (name, endpoint) in &self.inventory.endpoints {
             let previous = self.history.last.get(name);
             let accepted = match &endpoint.view {
-                View::Observed(observed) => {
-                    memory::loss(name, previous, observed, &self.history.destroys).is_none()
-                }
+                View::Observed(observed) => memory::loss(name, previous, observed, &self.history.destroys).is_none(),
                 View::Unreachable(_) => false,
             };
             if let Some(last) = memory::remember(previous, endpoint, INSTALLATION, accepted) {
@@ -114,9 +113,10 @@ impl World {
         match &step.preconditions {
             Precondition::Absent { identity, .. } => {
                 let taken = observed.vms.iter().any(|vm| vm.id == OwnId::new(&identity.to_string()));
-                let goes_on = step.operations.iter().any(|operation| {
-                    matches!(operation, Operation::Create(create) if create.unfinished.is_some())
-                });
+                let goes_on = step
+                    .operations
+                    .iter()
+                    .any(|operation| matches!(operation, Operation::Create(create) if create.unfinished.is_some()));
                 assert!(!taken || goes_on, "{}: created where its identity already is", step.key);
             }
             Precondition::Unchanged(seen) => {
@@ -140,12 +140,12 @@ impl World {
     }
 
     fn operate(&mut self, endpoint: &EndpointName, id: &OwnId, operation: &Operation) {
-        let mut shelf = std::mem::take(&mut self.shelf);
+        let mut detached = std::mem::take(&mut self.shelf);
         let observed = self.observed(endpoint);
         let others = observed.clone();
         let index = observed.vms.iter().position(|vm| vm.id == *id);
         let index = index.unwrap_or_else(|| panic!("{id} is not on {endpoint}"));
-        let mut machine = Machine { vm: &mut observed.vms[index], shelf: &mut shelf };
+        let mut machine = Machine { vm: &mut observed.vms[index], shelf: &mut detached };
         assert!(machine.config().question.is_none(), "{id}: changed while the hypervisor waits for an answer");
         match operation {
             Operation::Create(_) => unreachable!("handled by the caller"),
@@ -159,13 +159,16 @@ impl World {
                 observed.vms.remove(index);
             }
         }
-        self.shelf = shelf;
+        self.shelf = detached;
     }
 
     /// Makes a VM, or finishes one that was begun; answers its own id.
     fn create(&mut self, endpoint: &EndpointName, create: &CreateVm) -> OwnId {
         let observed = self.observed(endpoint);
-        let taken = observed.vms.iter().any(|vm| *vm.name == *create.name.as_str() && Some(&vm.id) != create.unfinished.as_ref());
+        let taken = observed
+            .vms
+            .iter()
+            .any(|vm| *vm.name == *create.name.as_str() && Some(&vm.id) != create.unfinished.as_ref());
         assert!(!taken, "{}: the name is taken on {endpoint}", create.name);
         let own_id = match (&create.unfinished, observed.capabilities.own_id_is_identity) {
             (Some(id), _) => id.clone(),
@@ -181,8 +184,8 @@ impl World {
         vm.placed.cluster = create.placement.cluster.as_deref().map(Into::into);
         vm.placed.folder = create.placement.folder.as_deref().map(Into::into);
         let mut mark = (*create.mark).clone();
-        let mut shelf = Vec::new();
-        let mut machine = Machine { vm: &mut vm, shelf: &mut shelf };
+        let mut nothing = Vec::new();
+        let mut machine = Machine { vm: &mut vm, shelf: &mut nothing };
         machine.config().power = PowerState::Stopped;
         machine.config().firmware = create.firmware;
         machine.config().guest_os = create.guest_os;
