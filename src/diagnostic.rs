@@ -97,12 +97,14 @@ fn one(text: &mut String, diagnostic: &Diagnostic, style: Style) {
         Severity::Error => ("error", Color::Red),
         Severity::Warning => ("warning", Color::Yellow),
     };
-    let margin = related.iter().map(|related| related.origin.line).chain([origin.line]).max().unwrap_or(0).to_string().len();
+    let margin =
+        related.iter().map(|related| related.origin.line).chain([origin.line]).max().unwrap_or(0).to_string().len();
     let head = paint(&format!("{word}[{code}]"), color, style);
     let _ = writeln!(text, "{}: {head}: {}", place(origin), paint(&clean(summary), Color::Bold, style));
     snippet(text, &Snippet { origin, length: *length, line: source_line, margin, color, mark: '^' }, style);
     for Related { origin, source_line, label } in related {
-        let _ = writeln!(text, "{:margin$} {} {}: {}", "", paint("::", Color::Blue, style), place(origin), clean(label));
+        let _ =
+            writeln!(text, "{:margin$} {} {}: {}", "", paint("::", Color::Blue, style), place(origin), clean(label));
         snippet(text, &Snippet { origin, length: 1, line: source_line, margin, color: Color::Blue, mark: '-' }, style);
     }
     if let Some(hint) = hint {

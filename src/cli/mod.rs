@@ -24,7 +24,9 @@ mod log;
 mod pause;
 mod plan;
 pub mod progress;
+mod schema;
 mod serve;
+mod validate;
 pub mod view;
 
 use std::ffi::OsString;
@@ -40,6 +42,8 @@ use crate::{lab, outcome};
 /// A command of tierwright. The doc comments are its help.
 #[derive(Debug, Subcommand)]
 enum Cmd {
+    /// Check manifests, offline: every problem, with its place and a hint
+    Validate(validate::ValidateArgs),
     /// Show what would be done, what is held back and why, and what it costs
     Plan(plan::Args),
     /// Show what somebody changed on our VMs behind our back
@@ -61,6 +65,8 @@ enum Cmd {
     /// Run simulated hypervisors, for tests and training
     #[command(after_help = LAB_HELP)]
     Lab(lab::LabArgs),
+    /// Print the JSON Schemas of manifests, for editors
+    Schema(schema::SchemaArgs),
     /// Print a completion script for your shell
     Completion(completion::Args),
 }
@@ -105,6 +111,7 @@ fn start(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
 
 async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
     match cmd {
+        Cmd::Validate(args) => validate::run(&args),
         Cmd::Plan(args) => plan::run(globals, args).await,
         Cmd::Drift(args) => drift::run(globals, args).await,
         Cmd::Get(args) => get::run(globals, args).await,
@@ -115,6 +122,7 @@ async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
         Cmd::Resume(_) => pause::resume(globals),
         Cmd::Demo(args) => demo::run(&args).await,
         Cmd::Lab(args) => Ok(lab::run(args).await.map(|()| outcome::OK)?),
+        Cmd::Schema(args) => schema::run(&args),
         Cmd::Completion(args) => completion::run(&args),
     }
 }

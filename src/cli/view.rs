@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic, Style};
 use crate::plan::Plan;
 use crate::plan::render::{self, TextOptions};
 
@@ -72,7 +72,7 @@ pub fn plan_text(plan: &Plan) -> String {
 
 /// Problems for people, with source lines; in colour like [`plan_text`].
 pub fn diagnostics_text(diagnostics: &[Diagnostic]) -> String {
-    diagnostics.iter().map(|d| format!("{}\n", d.summary)).collect()
+    diagnostic::render(diagnostics, Style { color: true })
 }
 
 /// Columns of the terminal, if stdout is one; readable on any other.

@@ -54,7 +54,8 @@ fn refuse(place: Place, c: char, report: &mut Report) {
 
 /// Not in YAML's printable set (YAML 1.2.2, 5.1), or a line end that only some readers know.
 fn is_control(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
 /// The explicit bidirectional controls (Unicode Annex 9; CVE-2021-42574 tells what they are misused for).

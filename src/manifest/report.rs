@@ -132,8 +132,7 @@ impl Report {
             }
             let Some(left) = self.guesses.checked_sub(1) else { break };
             self.guesses = left;
-            let near =
-                strsim::jaro_winkler(&written.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
+            let near = strsim::jaro_winkler(&written.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
             if near > 0.84 && best.is_none_or(|(score, _)| near > score) {
                 best = Some((near, candidate));
             }

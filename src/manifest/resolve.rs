@@ -17,8 +17,8 @@ use super::schema::{
 };
 use super::tree::Spot;
 use crate::model::{
-    Adopt, CloudInit, DiskSpec, ImageTarget, Money, NetworkTarget, NicSpec, Origin, Placement, Price, Shutdown, SyncPolicy,
-    Tier, TierName, VmKey, VmSpec,
+    Adopt, CloudInit, DiskSpec, ImageTarget, Money, NetworkTarget, NicSpec, Origin, Placement, Price, Shutdown,
+    SyncPolicy, Tier, TierName, VmKey, VmSpec,
 };
 
 /// Completes every tier and VM.

@@ -288,7 +288,12 @@ impl<'t> Builder<'t, '_> {
         Stop
     }
 
-    fn error(&mut self, spot: Spot, code: &'static codes::Code, summary: impl Into<String>) -> &mut super::report::Problem {
+    fn error(
+        &mut self,
+        spot: Spot,
+        code: &'static codes::Code,
+        summary: impl Into<String>,
+    ) -> &mut super::report::Problem {
         self.report.error(Place { file: self.file, spot }, code, summary)
     }
 }
@@ -310,7 +315,11 @@ fn weight(node: &Node<'_>) -> usize {
 
 fn spot(span: Span) -> Spot {
     let length = if span.start.line() == span.end.line() { span.end.col().saturating_sub(span.start.col()) } else { 1 };
-    Spot { line: count(span.start.line()), column: count(span.start.col()).saturating_add(1), length: count(length).max(1) }
+    Spot {
+        line: count(span.start.line()),
+        column: count(span.start.col()).saturating_add(1),
+        length: count(length).max(1),
+    }
 }
 
 /// The guard admits 8 MiB, so no count comes near the limit of `u32`.

@@ -63,7 +63,11 @@ struct Walk {
 impl Walk {
     fn folder(&mut self, folder: &Path, depth: usize) {
         if depth > MAX_DEPTH {
-            self.diagnostics.push(problem(folder, codes::UNREADABLE, format!("folders nest more than {MAX_DEPTH} deep")));
+            self.diagnostics.push(problem(
+                folder,
+                codes::UNREADABLE,
+                format!("folders nest more than {MAX_DEPTH} deep"),
+            ));
             return;
         }
         let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
@@ -140,7 +144,11 @@ impl Walk {
                 Ok(Some(bytes)) => {
                     let relative = path.strip_prefix(&self.root).unwrap_or(&path);
                     // Lengths and digests only, so that no content can pass for another listing.
-                    listing.push_str(&format!("{} {}\n", Digest::of(&bytes), relative.to_string_lossy().escape_default()));
+                    listing.push_str(&format!(
+                        "{} {}\n",
+                        Digest::of(&bytes),
+                        relative.to_string_lossy().escape_default()
+                    ));
                     texts.push(SourceText { path: path.to_string_lossy().into(), bytes });
                 }
                 Ok(None) => self.diagnostics.push(problem(

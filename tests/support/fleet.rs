@@ -9,10 +9,10 @@ use tierwright::inventory::{
 };
 use tierwright::mark::{Applied, Mark, MarkedDisk, MarkedNic, Protection};
 use tierwright::model::{
-    AllowReboot, Bytes, Config, Currency, Desired, Digest, DiskSpec, EndpointName, Firmware, GuestAgent, GuestOs, Hot,
-    HypervisorType, ImageTarget, Money, NetworkTarget, NicSpec, ObservedDisk, ObservedNic, ObservedVm, OnRemove,
-    Origin, OwnId, Placed, Placement, PowerGoal, PowerState, Price, Prune, Revision, Shutdown, SyncPolicy, Tier,
-    TierName, VmConfig, VmKey, VmSpec,
+    AllowReboot, Bytes, CloudInit, Config, Currency, Desired, Digest, DiskSpec, EndpointName, Firmware, GuestAgent,
+    GuestOs, Hot, HypervisorType, ImageTarget, Money, NetworkTarget, NicSpec, ObservedDisk, ObservedNic, ObservedVm,
+    OnRemove, Origin, OwnId, Placed, Placement, PowerGoal, PowerState, Price, Prune, Revision, Secret, Shutdown,
+    SyncPolicy, Tier, TierName, VmConfig, VmKey, VmSpec,
 };
 use tierwright::plan::{EndpointPolicy, EndpointState, History, Limits, Manage, PlanInput, Policy, SourceTrust};
 use uuid::Uuid;
@@ -208,8 +208,7 @@ impl Deployed {
             id: disk.id.as_ref().map(ToString::to_string),
             file: None,
         };
-        let nic_of =
-            |nic: &ObservedNic| MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) };
+        let nic_of = |nic: &ObservedNic| MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) };
         Mark {
             version: 1,
             installation: INSTALLATION.into(),
@@ -293,7 +292,8 @@ pub fn nic(own_id: &OwnId, n: usize, network: NetworkTarget) -> ObservedNic {
 /// An endpoint that answered: two hosts, two datastores, two networks, one template, much room.
 pub fn observed(vms: Vec<ObservedVm>) -> Observed {
     let names = |names: &[&str]| names.iter().map(|name| Arc::<str>::from(*name)).collect::<Vec<_>>();
-    let host = |name| Host { name, cluster: Some("gold".into()), datacenter: None, memory: Bytes::gib(512), usable: true };
+    let host =
+        |name| Host { name, cluster: Some("gold".into()), datacenter: None, memory: Bytes::gib(512), usable: true };
     let storage = |name| Storage {
         name,
         datacenter: None,
@@ -343,11 +343,8 @@ pub fn inventory(endpoints: Vec<(&str, Observed)>) -> Inventory {
 
 /// Endpoints that may be changed by anybody, and the usual limits.
 pub fn policy(endpoints: &[&str]) -> Policy {
-    let active = EndpointPolicy {
-        hypervisor: HypervisorType::Vsphere,
-        manage: Manage::Enforce,
-        state: EndpointState::Active,
-    };
+    let active =
+        EndpointPolicy { hypervisor: HypervisorType::Vsphere, manage: Manage::Enforce, state: EndpointState::Active };
     Policy {
         installation: INSTALLATION.into(),
         endpoints: endpoints.iter().map(|name| (endpoint_name(name), active)).collect(),
@@ -370,6 +367,7 @@ pub struct Input {
 impl Input {
     /// Borrows it as the planner wants it.
     pub fn plan(&self) -> tierwright::plan::Plan {
+        let user_data = user_data(&self.desired);
         let input = PlanInput {
             now: self.now,
             desired: &self.desired,
@@ -378,8 +376,17 @@ impl Input {
             history: &self.history,
             policy: &self.policy,
             approvals: &self.approvals,
-            user_data: &BTreeMap::new(),
+            user_data: &user_data,
         };
         tierwright::plan::plan(&input)
     }
+}
+
+/// The user data that the edge would have read.
+fn user_data(desired: &Desired) -> BTreeMap<VmKey, Secret> {
+    let inline = desired.vms.iter().filter_map(|(key, spec)| match &spec.cloud_init {
+        Some(CloudInit::Inline(secret)) => Some((key.clone(), secret.clone())),
+        _ => None,
+    });
+    inline.collect()
 }

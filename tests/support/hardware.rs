@@ -115,11 +115,7 @@ impl Machine<'_> {
     fn plug(&mut self, name: &str, disk: ObservedDisk, mark: &mut Mark) {
         mark.disks.insert(
             name.to_owned(),
-            MarkedDisk {
-                slot: Some(disk.slot.to_string()),
-                id: disk.id.as_ref().map(ToString::to_string),
-                file: None,
-            },
+            MarkedDisk { slot: Some(disk.slot.to_string()), id: disk.id.as_ref().map(ToString::to_string), file: None },
         );
         let disks = &mut self.config().disks;
         disks.push(disk);
@@ -153,9 +149,8 @@ impl Machine<'_> {
     }
 
     fn disk_index(&mut self, at: &DiskAt) -> usize {
-        let is = |disk: &ObservedDisk| {
-            *disk.slot == *at.slot && (at.id.is_none() || disk.id.as_deref() == at.id.as_deref())
-        };
+        let is =
+            |disk: &ObservedDisk| *disk.slot == *at.slot && (at.id.is_none() || disk.id.as_deref() == at.id.as_deref());
         let name = self.vm.name.clone();
         self.config().disks.iter().position(is).unwrap_or_else(|| panic!("{name} has no disk {at:?}"))
     }
@@ -175,10 +170,8 @@ impl Machine<'_> {
         if let Some(mac) = &order.mac {
             nic.mac = mac.as_str().into();
         }
-        mark.nics.insert(
-            order.name.clone(),
-            MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) },
-        );
+        mark.nics
+            .insert(order.name.clone(), MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) });
         self.config().nics.push(nic);
     }
 

@@ -31,9 +31,10 @@ impl World {
     pub fn apply(&mut self, plan: &Plan, now: Timestamp) {
         let mut done = Vec::new();
         for step in &plan.steps {
-            let waits = step.depends_on.iter().find(|key| {
-                plan.steps.iter().any(|other| other.key == **key) && !done.contains(key)
-            });
+            let waits = step
+                .depends_on
+                .iter()
+                .find(|key| plan.steps.iter().any(|other| other.key == **key) && !done.contains(key));
             assert_eq!(waits, None, "{} comes before what it depends on", step.key);
             self.step(step, now);
             done.push(&step.key);
@@ -54,9 +55,7 @@ impl World {
         for (name, endpoint) in &self.inventory.endpoints {
             let previous = self.history.last.get(name);
             let accepted = match &endpoint.view {
-                View::Observed(observed) => {
-                    memory::loss(name, previous, observed, &self.history.destroys).is_none()
-                }
+                View::Observed(observed) => memory::loss(name, previous, observed, &self.history.destroys).is_none(),
                 View::Unreachable(_) => false,
             };
             if let Some(last) = memory::remember(previous, endpoint, INSTALLATION, accepted) {
@@ -114,9 +113,10 @@ impl World {
         match &step.preconditions {
             Precondition::Absent { identity, .. } => {
                 let taken = observed.vms.iter().any(|vm| vm.id == OwnId::new(&identity.to_string()));
-                let goes_on = step.operations.iter().any(|operation| {
-                    matches!(operation, Operation::Create(create) if create.unfinished.is_some())
-                });
+                let goes_on = step
+                    .operations
+                    .iter()
+                    .any(|operation| matches!(operation, Operation::Create(create) if create.unfinished.is_some()));
                 assert!(!taken || goes_on, "{}: created where its identity already is", step.key);
             }
             Precondition::Unchanged(seen) => {
@@ -165,7 +165,10 @@ impl World {
     /// Makes a VM, or finishes one that was begun; answers its own id.
     fn create(&mut self, endpoint: &EndpointName, create: &CreateVm) -> OwnId {
         let observed = self.observed(endpoint);
-        let taken = observed.vms.iter().any(|vm| *vm.name == *create.name.as_str() && Some(&vm.id) != create.unfinished.as_ref());
+        let taken = observed
+            .vms
+            .iter()
+            .any(|vm| *vm.name == *create.name.as_str() && Some(&vm.id) != create.unfinished.as_ref());
         assert!(!taken, "{}: the name is taken on {endpoint}", create.name);
         let own_id = match (&create.unfinished, observed.capabilities.own_id_is_identity) {
             (Some(id), _) => id.clone(),

@@ -1,7 +1,18 @@
 //! The manifests of `examples/`, embedded so that the demo needs nothing but the binary.
 
 /// Path below `examples/` and text; a test compares the list with the folder.
-pub const EXAMPLES: &[(&str, &str)] = &[];
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("erp/application.yaml", include_str!("../../../examples/erp/application.yaml")),
+    ("erp/database.yaml", include_str!("../../../examples/erp/database.yaml")),
+    ("erp/directory.yaml", include_str!("../../../examples/erp/directory.yaml")),
+    ("hosted/customers.yaml", include_str!("../../../examples/hosted/customers.yaml")),
+    ("instance-types.yaml", include_str!("../../../examples/instance-types.yaml")),
+    ("qa/erp-copy.yaml", include_str!("../../../examples/qa/erp-copy.yaml")),
+    ("tiers/tier-1.yaml", include_str!("../../../examples/tiers/tier-1.yaml")),
+    ("tiers/tier-2.yaml", include_str!("../../../examples/tiers/tier-2.yaml")),
+    ("tiers/tier-3.yaml", include_str!("../../../examples/tiers/tier-3.yaml")),
+    ("web/shop.yaml", include_str!("../../../examples/web/shop.yaml")),
+];
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,8 @@ pub(super) fn check(known: &Known<'_>, report: &mut Report) {
 fn check_vm(known: &Known<'_>, key: &VmKey, written: &Written<VmManifest>, report: &mut Report) {
     let spec = &written.manifest.spec;
     let tier = spec.tier.as_ref().and_then(|tier| {
-        find_tier(known, place(written, Some(tier)), tier.value.as_str(), report).map(|found| (tier.value.as_str(), found))
+        find_tier(known, place(written, Some(tier)), tier.value.as_str(), report)
+            .map(|found| (tier.value.as_str(), found))
     });
     if let Some(name) = &spec.instance_type {
         let at = place(written, Some(name));
@@ -31,7 +32,11 @@ fn check_vm(known: &Known<'_>, key: &VmKey, written: &Written<VmManifest>, repor
             None if known.complete => {
                 let meant = report.nearest(&name.value, known.instance_types.keys().copied());
                 report
-                    .error(at, codes::NO_SUCH_INSTANCE_TYPE, format!("there is no instance type `{}`", shown(&name.value)))
+                    .error(
+                        at,
+                        codes::NO_SUCH_INSTANCE_TYPE,
+                        format!("there is no instance type `{}`", shown(&name.value)),
+                    )
                     .meant(meant);
             }
             None => {}
@@ -118,7 +123,14 @@ impl Targets<'_, '_> {
         }
     }
 
-    fn find(&self, name: &At<String>, what: &str, names: Option<&BTreeSet<&str>>, code: &'static Code, report: &mut Report) {
+    fn find(
+        &self,
+        name: &At<String>,
+        what: &str,
+        names: Option<&BTreeSet<&str>>,
+        code: &'static Code,
+        report: &mut Report,
+    ) {
         let Some(names) = names else { return };
         if names.contains(name.value.as_str()) {
             return;

@@ -36,7 +36,10 @@ pub(super) fn hypervisor(written: &Written<TierManifest>, report: &mut Report) -
                 format!("`{}` is a field of {kinds}, in a tier of {of}", other.field),
             )
             .hint("a tier is for one kind of hypervisor: make a second Tier")
-            .related(Place { file: written.file, spot: telling.spot }, format!("`{}` is a field of {of}", telling.field));
+            .related(
+                Place { file: written.file, spot: telling.spot },
+                format!("`{}` is a field of {of}", telling.field),
+            );
     }
     if of == Vsphere {
         check_placement(written, report);
@@ -59,7 +62,8 @@ fn field<T>(at: Option<&At<T>>, field: &'static str, of: &'static [HypervisorTyp
 
 fn placement(placement: &PlacementSpec) -> Vec<Used> {
     // Every field is named, so that a new one is given its hypervisors here.
-    let PlacementSpec { datacenter, cluster, host: _, resource_pool, folder, create_folders, storage, path } = placement;
+    let PlacementSpec { datacenter, cluster, host: _, resource_pool, folder, create_folders, storage, path } =
+        placement;
     [
         field(datacenter.as_ref(), "datacenter", &[Vsphere]),
         field(cluster.as_ref(), "cluster", &[Vsphere]),

@@ -41,7 +41,11 @@ impl<'d> Seen<'d> {
         match self.names.get(&(tier.value.as_str(), name.clone())) {
             Some((other, first)) => {
                 report
-                    .error(at, codes::SAME_VM_NAME, format!("`{key}` and `{other}` have the same name on tier `{}`", tier.value))
+                    .error(
+                        at,
+                        codes::SAME_VM_NAME,
+                        format!("`{key}` and `{other}` have the same name on tier `{}`", tier.value),
+                    )
                     .hint("the hypervisor knows a VM by its name alone; give one of them another")
                     .related(*first, "first used here");
             }

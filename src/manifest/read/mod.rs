@@ -61,7 +61,11 @@ fn document(file: u32, node: &Node<'_>, documents: &mut Documents, report: &mut 
     let mut reader = Reader { file, report };
     let slot = Slot { name: "a manifest", key: node.spot, node };
     let Value::Mapping { .. } = &node.value else {
-        reader.error(node.spot, codes::WRONG_SHAPE, "a document must be a mapping with apiVersion, kind, metadata and spec");
+        reader.error(
+            node.spot,
+            codes::WRONG_SHAPE,
+            "a document must be a mapping with apiVersion, kind, metadata and spec",
+        );
         return None;
     };
     let mut fields = reader.mapping(slot)?;

@@ -93,7 +93,8 @@ fn mac(text: &str) -> Option<[u8; 6]> {
 pub(super) fn cidr(text: &str) -> Option<(IpAddr, u8)> {
     let (address, prefix) = text.split_once('/')?;
     let address: IpAddr = address.parse().ok()?;
-    let plain = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_digit()) && (prefix == "0" || !prefix.starts_with('0'));
+    let plain =
+        !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_digit()) && (prefix == "0" || !prefix.starts_with('0'));
     let prefix: u8 = prefix.parse().ok().filter(|_| plain)?;
     (prefix >= 1 && prefix <= width(address)).then_some((address, prefix))
 }
@@ -164,7 +165,9 @@ mod tests {
     fn macs_come_with_colons_or_dashes_but_not_mixed() {
         assert_eq!(mac("00:50:56:AA:00:01"), Some([0, 0x50, 0x56, 0xaa, 0, 1]));
         assert_eq!(mac("00-50-56-aa-00-01"), Some([0, 0x50, 0x56, 0xaa, 0, 1]));
-        for wrong in ["", "00:50:56:aa:00", "00:50:56:aa:00:01:02", "0:50:56:aa:00:01", "00:50-56:aa:00:01", "+0:50:56:aa:00:01"] {
+        for wrong in
+            ["", "00:50:56:aa:00", "00:50:56:aa:00:01:02", "0:50:56:aa:00:01", "00:50-56:aa:00:01", "+0:50:56:aa:00:01"]
+        {
             assert_eq!(mac(wrong), None, "{wrong}");
         }
     }

@@ -44,7 +44,9 @@ fn is_number(text: &str) -> bool {
         return true;
     }
     // Rust reads the same decimal forms, and the words inf and nan besides.
-    unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') && unsigned.len() < 400 && unsigned.parse::<f64>().is_ok()
+    unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.len() < 400
+        && unsigned.parse::<f64>().is_ok()
 }
 
 /// A closed list of words that a field takes.

@@ -4,8 +4,8 @@ use super::fields::Fields;
 use super::{Reader, Slot};
 use crate::manifest::codes;
 use crate::manifest::schema::{
-    DefaultsSpec, ImageEntry, Named, NetworkEntry, PlacementSpec, PriceSpec, StorageEntry, SyncSpec, TierManifest, TierMetadata,
-    TierSpec,
+    DefaultsSpec, ImageEntry, Named, NetworkEntry, PlacementSpec, PriceSpec, StorageEntry, SyncSpec, TierManifest,
+    TierMetadata, TierSpec,
 };
 use crate::manifest::tree::Value;
 

@@ -90,7 +90,10 @@ impl Reader<'_> {
         self.error(
             slot.node.spot,
             codes::LABEL,
-            format!("the value of label `{}` must have at most 255 characters and no control characters", shown(slot.name)),
+            format!(
+                "the value of label `{}` must have at most 255 characters and no control characters",
+                shown(slot.name)
+            ),
         );
         None
     }
@@ -132,8 +135,11 @@ impl Reader<'_> {
         match Money::parse(text) {
             Ok(money) if !plain && !leading && whole.len() <= 9 && fraction.len() <= 9 => Some(money),
             Ok(_) if plain => {
-                self.error(slot.node.spot, codes::PRICE, format!("`{}` must be in quotes", slot.name))
-                    .hint(format!("write `{}: \"{}\"`", slot.name, shown(text)));
+                self.error(slot.node.spot, codes::PRICE, format!("`{}` must be in quotes", slot.name)).hint(format!(
+                    "write `{}: \"{}\"`",
+                    slot.name,
+                    shown(text)
+                ));
                 None
             }
             _ => {
@@ -176,7 +182,11 @@ impl Reader<'_> {
         let problem = self.error(
             slot.node.spot,
             codes::DURATION,
-            format!("`{}`: `{}` must be a whole number with s, m or h, such as 5m, and at most 24h", slot.name, shown(text)),
+            format!(
+                "`{}`: `{}` must be a whole number with s, m or h, such as 5m, and at most 24h",
+                slot.name,
+                shown(text)
+            ),
         );
         if text.parse::<u32>().is_ok_and(|n| n > 0 && n <= MAX_SECONDS) {
             problem.hint(format!("write `{}: {text}s` if seconds are meant", slot.name));
@@ -196,7 +206,11 @@ impl Reader<'_> {
         self.error(
             slot.node.spot,
             codes::FILE_NAME,
-            format!("`{}`: `{}` must be a plain file name of letters, digits, `.`, `_` and `-`, without folders", slot.name, shown(text)),
+            format!(
+                "`{}`: `{}` must be a plain file name of letters, digits, `.`, `_` and `-`, without folders",
+                slot.name,
+                shown(text)
+            ),
         )
         .hint("the file stands directly in the administrator's secretsDir");
         None

@@ -71,10 +71,7 @@ impl Reader<'_> {
                 .optional("ignoreDrift")
                 .map(|slot| self.distinct(slot, |reader, slot| reader.text(slot).map(ToOwned::to_owned)))
                 .unwrap_or_default(),
-            depends_on: fields
-                .optional("dependsOn")
-                .map(|slot| self.distinct(slot, Reader::key))
-                .unwrap_or_default(),
+            depends_on: fields.optional("dependsOn").map(|slot| self.distinct(slot, Reader::key)).unwrap_or_default(),
             renamed_from: fields.read(self, "renamedFrom", Reader::key),
             adopt: fields.optional("adopt").and_then(|slot| self.adopt(slot)),
         };
@@ -97,7 +94,9 @@ impl Reader<'_> {
             }
         }
         if let Some(image) = fields.find("image")
-            && !fields.find("disks").is_some_and(|disks| !matches!(&disks.node.value, Value::Sequence(items) if items.is_empty()))
+            && !fields
+                .find("disks")
+                .is_some_and(|disks| !matches!(&disks.node.value, Value::Sequence(items) if items.is_empty()))
         {
             self.error(image.key, codes::NO_BOOT_DISK, "a VM made from an image must list the image's boot disk")
                 .hint("add `disks: [{name: root, size: …}]`, at least as large as the image");
@@ -236,9 +235,13 @@ impl Reader<'_> {
                 continue;
             }
             let meant = self.report.nearest(&path.value, known.iter().map(String::as_str)).map(ToOwned::to_owned);
-            self.error(path.spot, codes::IGNORE_DRIFT, format!("`{}` is not a field whose drift can be ignored", shown(&path.value)))
-                .hint(format!("this VM has {}", shown_list(&known)))
-                .meant(meant.as_deref());
+            self.error(
+                path.spot,
+                codes::IGNORE_DRIFT,
+                format!("`{}` is not a field whose drift can be ignored", shown(&path.value)),
+            )
+            .hint(format!("this VM has {}", shown_list(&known)))
+            .meant(meant.as_deref());
         }
     }
 }

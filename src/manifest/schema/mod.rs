@@ -18,7 +18,8 @@ pub use texts::{
     LabelValue, MacText, MoneyText, PlainText, ProjectText, SizeText, TierText, VmNameText, WordText,
 };
 pub use tier::{
-    DefaultsSpec, ImageEntry, NetworkEntry, PlacementSpec, PriceSpec, StorageEntry, SyncSpec, TierManifest, TierMetadata, TierSpec,
+    DefaultsSpec, ImageEntry, NetworkEntry, PlacementSpec, PriceSpec, StorageEntry, SyncSpec, TierManifest,
+    TierMetadata, TierSpec,
 };
 pub use virtual_machine::{
     AdoptSpec, CloudInitSpec, DiskEntry, NicEntry, ShutdownSpec, VmBody, VmManifest, VmMetadata,

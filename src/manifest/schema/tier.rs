@@ -3,9 +3,7 @@
 use schemars::JsonSchema;
 
 use super::texts::{Images, Networks, Stores};
-use super::{
-    ApiVersion, At, CurrencyText, EndpointText, MoneyText, Named, PlainText, TierText,
-};
+use super::{ApiVersion, At, CurrencyText, EndpointText, MoneyText, Named, PlainText, TierText};
 use crate::model::{AllowReboot, Currency, EndpointName, Firmware, ImageMode, Money, Prune, TierName};
 
 /// A tier: a class of VM hosting, with its endpoints, what logical names mean there, prices and policy.
@@ -196,4 +194,3 @@ pub struct DefaultsSpec {
     #[schemars(with = "Option<AllowReboot>")]
     pub allow_reboot: Option<At<AllowReboot>>,
 }
-
