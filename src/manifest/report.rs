@@ -285,17 +285,22 @@ fn indent(line: &[u8]) -> Option<usize> {
     line.iter().position(|byte| !byte.is_ascii_whitespace())
 }
 
-/// Characters up to the end of a `userData` key on that line (not of `userDataFile`).
+/// Characters up to the end of a `userData` or `password` key on that line (not of `userDataFile`, `passwordEnv`).
 fn after_user_data(line: &[u8]) -> Option<usize> {
-    let name = b"userData";
-    let at = line.windows(name.len()).position(|window| window == name)?;
-    let end = at + name.len();
-    if line.get(end).is_some_and(u8::is_ascii_alphanumeric) {
-        return None;
-    }
-    let quote = usize::from(line.get(end).is_some_and(|byte| matches!(byte, b'"' | b'\'')));
-    let colon = line[end + quote..].iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
-    Some(String::from_utf8_lossy(&line[..end + quote + colon]).chars().count() + 1)
+    [b"userData".as_slice(), b"password"].iter().filter_map(|name| after_key(line, name)).min()
+}
+
+fn after_key(line: &[u8], name: &[u8]) -> Option<usize> {
+    let mut places = line.windows(name.len()).enumerate().filter(|(_, window)| *window == name);
+    places.find_map(|(at, _)| {
+        let end = at + name.len();
+        if line.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+            return None;
+        }
+        let quote = usize::from(line.get(end).is_some_and(|byte| matches!(byte, b'"' | b'\'')));
+        let colon = line[end + quote..].iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
+        Some(String::from_utf8_lossy(&line[..end + quote + colon]).chars().count() + 1)
+    })
 }
 
 /// A text as it may stand in a message: cut at 60 characters, control characters escaped.

@@ -13,11 +13,11 @@ use crate::manifest::schema::{At, Named};
 use crate::manifest::tree::{Key, Node, Spot, Value};
 
 /// The entries of one mapping, being asked for.
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     /// What messages call the mapping.
     name: &'n str,
     /// Where its key stands, for problems with what is not there.
-    pub(super) key: Spot,
+    pub(crate) key: Spot,
     entries: &'n [(Key<'n>, Node<'n>)],
     broken: bool,
     known: Vec<&'static str>,
@@ -25,7 +25,7 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// The field, if it is there.
-    pub(super) fn optional(&mut self, name: &'static str) -> Option<Slot<'n>> {
+    pub(crate) fn optional(&mut self, name: &'static str) -> Option<Slot<'n>> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
@@ -33,12 +33,12 @@ impl<'n> Fields<'n> {
     }
 
     /// The field, if it is there, without asking for it.
-    pub(super) fn find(&self, name: &'static str) -> Option<Slot<'n>> {
+    pub(crate) fn find(&self, name: &'static str) -> Option<Slot<'n>> {
         self.entries.iter().find(|(key, _)| key.text == name).map(|(key, node)| Slot { name, key: key.spot, node })
     }
 
     /// The field, which must be there.
-    pub(super) fn required(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Slot<'n>> {
+    pub(crate) fn required(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Slot<'n>> {
         let slot = self.optional(name);
         // A misspelt field is told as unknown, with what was meant; that it is missing too follows from that.
         if slot.is_none() && !self.broken && !self.has_nearly(reader, name) {
@@ -48,7 +48,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads an optional field, with its position.
-    pub(super) fn read<'r, T>(
+    pub(crate) fn read<'r, T>(
         &mut self,
         reader: &mut Reader<'r>,
         name: &'static str,
@@ -59,7 +59,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads a required field, with its position.
-    pub(super) fn need<'r, T>(
+    pub(crate) fn need<'r, T>(
         &mut self,
         reader: &mut Reader<'r>,
         name: &'static str,
@@ -70,7 +70,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Tells of every field that nobody asked for.
-    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+    pub(crate) fn finish(self, reader: &mut Reader<'_>) {
         for (key, _) in self.entries {
             if reader.report.is_full(reader.file) {
                 break;
@@ -92,24 +92,24 @@ impl<'n> Fields<'n> {
     }
 
     /// Is one of these there?
-    pub(super) fn has_any(&self, names: &[&str]) -> bool {
+    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
         self.entries.iter().any(|(key, _)| names.contains(&&*key.text))
     }
 
     /// Is there something that will be told as unknown or was refused, so that what seems missing may be meant by it?
-    pub(super) fn has_unknown(&self) -> bool {
+    pub(crate) fn has_unknown(&self) -> bool {
         self.broken || self.entries.iter().any(|(key, _)| !self.known.contains(&&*key.text))
     }
 
     /// What messages call it.
-    pub(super) fn called(&self) -> String {
+    pub(crate) fn called(&self) -> String {
         if self.name.contains(' ') { self.name.to_owned() } else { format!("`{}`", self.name) }
     }
 }
 
 impl Reader<'_> {
     /// The fields of a mapping.
-    pub(super) fn mapping<'n>(&mut self, slot: Slot<'n>) -> Option<Fields<'n>> {
+    pub(crate) fn mapping<'n>(&mut self, slot: Slot<'n>) -> Option<Fields<'n>> {
         match &slot.node.value {
             Value::Mapping { entries, broken } => {
                 Some(Fields { name: slot.name, key: slot.key, entries, broken: *broken, known: Vec::new() })
@@ -122,7 +122,7 @@ impl Reader<'_> {
     }
 
     /// The items of a list.
-    pub(super) fn list<'n>(&mut self, slot: Slot<'n>) -> Option<Vec<Slot<'n>>> {
+    pub(crate) fn list<'n>(&mut self, slot: Slot<'n>) -> Option<Vec<Slot<'n>>> {
         match &slot.node.value {
             Value::Sequence(items) => {
                 Some(items.iter().map(|node| Slot { name: slot.name, key: node.spot, node }).collect())
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 
     /// The items of a list, each read, none twice.
-    pub(super) fn distinct<'n, T: Clone + Eq + Hash + std::fmt::Display>(
+    pub(crate) fn distinct<'n, T: Clone + Eq + Hash + std::fmt::Display>(
         &mut self,
         slot: Slot<'n>,
         read: impl Fn(&mut Self, Slot<'n>) -> Option<T>,
@@ -163,14 +163,14 @@ impl Reader<'_> {
     }
 
     /// Tells that a list names something twice.
-    pub(super) fn repeated(&mut self, list: &str, what: &str, spot: Spot, first: Spot) {
+    pub(crate) fn repeated(&mut self, list: &str, what: &str, spot: Spot, first: Spot) {
         let first = self.place(first);
         self.error(spot, codes::REPEATED, format!("`{}` is named twice in `{list}`", shown(what)))
             .related(first, "first named here");
     }
 
     /// The entries of a mapping whose keys are names, each read.
-    pub(super) fn named<'n, T>(
+    pub(crate) fn named<'n, T>(
         &mut self,
         slot: Slot<'n>,
         name: impl Fn(&mut Self, &str, Spot) -> Option<String>,
@@ -195,7 +195,7 @@ impl Reader<'_> {
     }
 
     /// Tells that a value is a list, a mapping or nothing where something else is needed.
-    pub(super) fn wrong_shape(&mut self, slot: Slot<'_>, needed: &str) {
+    pub(crate) fn wrong_shape(&mut self, slot: Slot<'_>, needed: &str) {
         let is = match &slot.node.value {
             Value::Scalar { text, plain: true } if super::scalars::is_null(text) => {
                 self.error(slot.key, codes::EMPTY_VALUE, format!("`{}` has no value", shown(slot.name)))
