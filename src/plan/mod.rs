@@ -19,6 +19,7 @@ pub mod operation;
 mod order;
 mod placement;
 mod planner;
+pub mod render;
 pub mod safety;
 
 use std::collections::BTreeMap;
