@@ -60,6 +60,9 @@ codes! {
     MORE_PROBLEMS "TW0013" "more problems than are shown"
         "Only the first 500 problems of a file are shown. Mend those and run it again."
 
+    TOO_MANY_VALUES "TW0014" "too many values in one document"
+        "A document may hold 100,000 values. Several documents may stand in a file, with `---` between them."
+
     API_VERSION "TW0101" "apiVersion is not one that is understood"
         "Every document begins with `apiVersion: tierwright.dev/v1`."
     KIND "TW0102" "kind is not one that is understood"

@@ -3,6 +3,9 @@
 //! A field is known once it was asked for, so the readers are themselves the list of fields; a test holds that list
 //! against the JSON Schemas.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use super::{Reader, Slot};
 use crate::manifest::codes;
 use crate::manifest::report::shown;
@@ -69,6 +72,9 @@ impl<'n> Fields<'n> {
     /// Tells of every field that nobody asked for.
     pub(crate) fn finish(self, reader: &mut Reader<'_>) {
         for (key, _) in self.entries {
+            if reader.report.is_full(reader.file) {
+                break;
+            }
             if self.known.contains(&&*key.text) {
                 continue;
             }
@@ -129,19 +135,28 @@ impl Reader<'_> {
     }
 
     /// The items of a list, each read, none twice.
-    pub(crate) fn distinct<'n, T: PartialEq + std::fmt::Display>(
+    pub(crate) fn distinct<'n, T: Clone + Eq + Hash + std::fmt::Display>(
         &mut self,
         slot: Slot<'n>,
         read: impl Fn(&mut Self, Slot<'n>) -> Option<T>,
     ) -> Vec<At<T>> {
-        let mut found: Vec<At<T>> = Vec::new();
-        for item in self.list(slot).unwrap_or_default() {
+        let items = self.list(slot).unwrap_or_default();
+        let mut found: Vec<At<T>> = Vec::with_capacity(items.len());
+        let mut seen: HashMap<T, Spot> = HashMap::new();
+        for item in items {
+            if self.report.is_full(self.file) {
+                break;
+            }
             let Some(value) = read(self, item) else { continue };
-            // Lists of a manifest are short; the bound keeps a hostile one from costing a square.
-            let first = found.iter().take(1000).find(|other| other.value == value).map(|other| other.spot);
-            match first {
-                Some(first) => self.repeated(slot.name, &value.to_string(), item.key, first),
-                None => found.push(At { value, spot: item.node.spot }),
+            match seen.get(&value) {
+                Some(first) => {
+                    let first = *first;
+                    self.repeated(slot.name, &value.to_string(), item.key, first);
+                }
+                None => {
+                    seen.insert(value.clone(), item.key);
+                    found.push(At { value, spot: item.node.spot });
+                }
             }
         }
         found
@@ -167,6 +182,9 @@ impl Reader<'_> {
         };
         let mut named = Vec::with_capacity(entries.len());
         for (key, node) in entries {
+            if self.report.is_full(self.file) {
+                break;
+            }
             let name = name(self, &key.text, key.spot);
             let value = read(self, Slot { name: &key.text, key: key.spot, node });
             if let (Some(name), Some(value)) = (name, value) {
