@@ -23,7 +23,7 @@ use crate::model::{EndpointName, OwnId};
 
 /// How long one endpoint may take for a whole answer. A full inventory of 10,000 VMs takes a vCenter well under a
 /// minute; past two it is hanging, and the others should not wait for it any longer.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Whom to ask, and with what.
 #[derive(Clone, Copy)]

@@ -34,3 +34,4 @@ pub mod source;
 pub mod status;
 pub mod tls;
 pub mod xml;
+pub mod userdata;

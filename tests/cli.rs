@@ -6,7 +6,13 @@
 #[path = "cli/harness.rs"]
 mod harness;
 
+#[path = "cli/demo.rs"]
+mod demo;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/scripts.rs"]
+mod scripts;
+#[path = "cli/secrets.rs"]
+mod secrets;
 #[path = "cli/usage.rs"]
 mod usage;

@@ -46,7 +46,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
     let session = edge::session(globals).await?;
     let request = LookRequest { manifests: args.source.file, ..LookRequest::default() };
     let look = plan::look(&session, request).await;
-    let policy = session.settings().policy();
+    let policy = session.policy().clone();
     session.close().await;
     let look = look?;
     edge::say_diagnostics(&look.diagnostics);

@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use owo_colors::OwoColorize as _;
 
 use crate::outcome;
+use crate::settings::SettingsError;
 
 /// The command was asked for something it cannot do that way; exit 64.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub fn of(result: anyhow::Result<u8>) -> ExitCode {
     if is_broken_pipe(&error) {
         // `tierwright plan | head`: the reader had enough, which is no error of ours.
         return ExitCode::SUCCESS;
+    }
+    if let Some(refused) = error.downcast_ref::<SettingsError>() {
+        super::edge::say_diagnostics(&refused.diagnostics);
     }
     eprintln!("{}", chain(&error));
     if error.downcast_ref::<Usage>().is_some() {

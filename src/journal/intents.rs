@@ -65,7 +65,7 @@ impl Journal {
         .bind(step.endpoint.as_str())
         .bind(step.key.to_string())
         .bind(step.identity.to_string())
-        .bind(word(&step.action))
+        .bind(word(step.action))
         .bind(i64::try_from(call.operation).unwrap_or(i64::MAX))
         .bind(call.name)
         .bind(&call.target)
@@ -167,7 +167,7 @@ async fn count_destroy(connection: &mut sqlx::SqliteConnection, destroyed: &Dest
 }
 
 /// An enum variant as its JSON says it.
-fn word(action: &Action) -> String {
+fn word(action: Action) -> String {
     match serde_json::to_value(action) {
         Ok(serde_json::Value::String(word)) => word,
         _ => format!("{action:?}"),

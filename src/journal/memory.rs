@@ -76,7 +76,8 @@ impl Journal {
         let last = read_inventories(&mut connection).await?;
         // The shrink rule asks what we deleted since an endpoint's last inventory, which may be older than a day.
         let window = now.as_second() - DAY;
-        let since = last.values().map(|last| last.taken_at.as_second()).fold(window, i64::min);
+        // A day more: a VM that was going while that inventory was taken may have been listed still.
+        let since = last.values().map(|last| last.taken_at.as_second()).fold(window, i64::min) - DAY;
         Ok(History {
             destroys: read_destroys(&mut connection, since).await?,
             open_intents: read_open_intents(&mut connection).await?,

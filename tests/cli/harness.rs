@@ -147,3 +147,52 @@ pub fn as_reviewed(file: &str, actual: &str) {
         panic!("{} is not what it was; accept with UPDATE_SCRIPTS=1\n{diff}", path.display());
     }
 }
+
+/// A bench with the fleet of `tests/cli/fleet`, a lab that answers for `vc-prod`, and settings for both.
+pub struct LabBench {
+    bench: Bench,
+    pub lab: tierwright::lab::Lab,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl LabBench {
+    pub fn new() -> Self {
+        Self::with(tierwright::lab::LabOptions { vms: 3, ..Default::default() })
+    }
+
+    pub fn with(options: tierwright::lab::LabOptions) -> Self {
+        let mut bench = Bench::new();
+        let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/fleet");
+        for entry in std::fs::read_dir(fleet).expect("the fleet is part of the crate") {
+            let path = entry.expect("it can be listed").path();
+            let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+            bench.write(&format!("manifests/{name}"), &std::fs::read_to_string(&path).expect("a text"));
+        }
+        let runtime = tokio::runtime::Runtime::new().expect("threads can be made");
+        let lab = runtime.block_on(tierwright::lab::Lab::start(options)).expect("the lab starts");
+        let settings = lab.write_settings(bench.path(), &bench.path().join("manifests")).expect("the folder is ours");
+        bench.var("TIERWRIGHT_CONFIG", settings);
+        Self { bench, lab, _runtime: runtime }
+    }
+
+    /// Changes a manifest; the text to be changed must be there.
+    #[track_caller]
+    pub fn edit(&self, manifest: &str, old: &str, new: &str) {
+        let path = self.path().join("manifests").join(manifest);
+        let text = std::fs::read_to_string(&path).expect("the manifest is there");
+        assert!(text.contains(old), "{manifest} has no `{old}`");
+        std::fs::write(&path, text.replace(old, new)).expect("the folder is ours");
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        let folder = self.path().join("manifests");
+        std::fs::rename(folder.join(from), folder.join(to)).expect("the manifest is there");
+    }
+}
+
+impl std::ops::Deref for LabBench {
+    type Target = Bench;
+    fn deref(&self) -> &Bench {
+        &self.bench
+    }
+}

@@ -8,6 +8,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Findings;
+use crate::events::chain;
 use crate::settings::Trust;
 use crate::tls;
 
@@ -50,7 +51,7 @@ async fn handshake(findings: &mut Findings<'_>, stream: TcpStream, host: String)
     let config = match tls::client_config(trust) {
         Ok(config) => config,
         Err(error) => {
-            let why = super::chain(&error);
+            let why = chain(&error);
             findings.fail("certificate", why, "see `tls:` of this endpoint in the settings".to_owned());
             return false;
         }
@@ -92,6 +93,6 @@ fn refused(findings: &mut Findings<'_>, error: &std::io::Error) {
             );
             findings.fail("certificate", mismatch.to_string(), hint);
         }
-        None => findings.fail("certificate", super::chain(error), "is it an https port?".to_owned()),
+        None => findings.fail("certificate", chain(error), "is it an https port?".to_owned()),
     }
 }

@@ -12,6 +12,7 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
 use super::{Globals, Usage, edge, view};
+use crate::events::chain;
 use crate::inventory::Observed;
 use crate::model::{Desired, EndpointName};
 use crate::outcome;
@@ -88,8 +89,8 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
     if endpoints.is_empty() {
         return Err(no_such(&session, args.endpoint.as_deref()).into());
     }
-    let desired = targets::desired(&session);
-    let findings = join_all(endpoints.iter().map(|endpoint| check(&session, endpoint, desired.as_ref()))).await;
+    let desired = targets::desired(&session).await?;
+    let findings = join_all(endpoints.iter().map(|endpoint| check(&session, endpoint, desired.as_deref()))).await;
     let findings: Vec<Finding> = findings.into_iter().flatten().collect();
     session.close().await;
     match args.output {
@@ -179,20 +180,6 @@ fn failed_login(findings: &mut Findings<'_>, error: &ProviderError) {
         _ => None,
     };
     findings.fail("login", chain(error), hint);
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let said = current.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = current.source();
-    }
-    text
 }
 
 /// Findings grouped by endpoint, in the order of the settings.

@@ -1,9 +1,12 @@
 //! Whether what the tiers name is there: images, networks, storage, placement. Names are compared as the opaque text they
 //! are here; what they mean is the provider's business.
 
+use std::sync::Arc;
+
 use super::Findings;
-use crate::inventory::{Catalog, Observed};
+use crate::inventory::{Catalog, Inventory, Observed};
 use crate::model::{Desired, Tier};
+use crate::session::{LookRequest, Session};
 
 /// Checks every tier that may place VMs on this endpoint.
 pub(super) fn check(findings: &mut Findings<'_>, observed: &Observed, desired: &Desired) {
@@ -77,7 +80,12 @@ fn missing_placement(tier: &Tier, catalog: &Catalog) -> Vec<String> {
     missing
 }
 
-pub(super) fn desired(session: &crate::session::Session) -> Option<Desired> {
-    let _ = session;
-    None
+/// What the manifests ask for, read without asking any endpoint; `None`, and said so, when they have an error.
+pub(super) async fn desired(session: &Session) -> anyhow::Result<Option<Arc<Desired>>> {
+    let request = LookRequest { inventory: Some(Inventory::default()), ..LookRequest::default() };
+    let look = session.look(&request).await?;
+    if look.desired.is_none() {
+        anstream::eprintln!("What tiers name is not checked: the manifests have errors, see `tierwright validate`.");
+    }
+    Ok(look.desired)
 }

@@ -77,8 +77,8 @@ async fn nothing_left(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<
         plan.steps.is_empty(),
         &format!("nothing to do: {} as desired", view::count(plan.in_sync as usize, "VM")),
     )?;
-    stage.apply(&look).await?;
-    narrator.claim(stage.changes() == before, "and not one changing call was made")
+    let report = stage.apply(&look).await?;
+    narrator.claim(report.steps.is_empty() && stage.changes() == before, "and not one changing call was made")
 }
 
 async fn behind_its_back(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
@@ -127,8 +127,11 @@ async fn removal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let (look, plan) = stage.plan(&[]).await?;
     narrator.output(&view::plan_text(&plan)).await?;
     let before = stage.changes();
-    stage.apply(&look).await?;
-    narrator.claim(stage.changes() == before, "--yes answers the question and approves no removal")?;
+    let report = stage.apply(&look).await?;
+    narrator.claim(
+        report.steps.is_empty() && stage.changes() == before,
+        "--yes answers the question and approves no removal",
+    )?;
     let Some(digest) = plan.approval.clone() else {
         return narrator.claim(false, "the preview shows a digest to approve");
     };

@@ -91,7 +91,7 @@ impl Stage {
 
     /// The drift, as `drift` shows it.
     pub fn drift(&self, look: &Look) -> Vec<crate::diff::DriftLine> {
-        crate::cli::drift::of(look, &self.session.settings().policy())
+        crate::cli::drift::of(look, self.session.policy())
     }
 
     /// How many calls were let through that change something.

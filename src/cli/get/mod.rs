@@ -22,7 +22,7 @@ use crate::session::Session;
 #[command(after_help = "Exit codes: 0, 1 error, 4 when the inventory of an endpoint is missing (the others are shown).
 
 Examples:
-  tierwright get vms                        owned, desired and unmanaged VMs and how they stand
+  tierwright get vms                        all VMs: whose they are and how they stand
   tierwright get vms -o wide erp            with more columns; only keys or names that contain `erp`
   tierwright get endpoints
   tierwright get tiers -o yaml
