@@ -148,6 +148,9 @@ impl Slot {
         let mut spec = fleet::spec(&format!("erp/vm-{n:02}"));
         spec.tier = fleet::tier_name(if self.endpoint == 0 { "tier-1" } else { "tier-2" });
         spec.allow_reboot = self.reboot;
+        if self.fate == Fate::Drifted(Drift::Stopped) {
+            spec.power = Some(PowerGoal::Running);
+        }
         // Different disks, so that a removed VM and a new one do not look like a rename.
         spec.disks[0].name = format!("root-{n}");
         spec

@@ -210,7 +210,7 @@ fn blocked_line(page: &mut Page, blocked: &Blocked, column: usize, own_digest: b
         line = line.right(page.width(), Tone::Quiet, &format!("--approve {}", digest.short()));
     }
     page.push(line);
-    if !matches!(blocked.action, Action::Create) {
+    if blocked.action != Action::Create && !blocked.action.is_destroy() {
         for reason in blocked.reasons.iter().filter(|reason| !values::change(reason).is_empty()) {
             page.flow(Line::at(8), Tone::Plain, &format!("{}  {}", reason.field, values::change(reason)));
         }
