@@ -17,6 +17,7 @@ pub mod input;
 pub mod memory;
 pub mod operation;
 mod planner;
+pub mod render;
 pub mod safety;
 
 use std::collections::BTreeMap;
