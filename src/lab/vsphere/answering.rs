@@ -96,7 +96,7 @@ impl Front {
     ) -> Result<Answer, Fault> {
         for effect in effects {
             match effect {
-                Effect::Fail(named) => return Err(Fault::named(&named.fault, named.message.as_deref())),
+                Effect::Fail(with) => return Err(Fault::named(&with.fault, with.message.as_deref())),
                 Effect::Deny(right) => return Err(Fault::no_permission(&asked.this, right)),
                 _ => {}
             }
@@ -170,7 +170,7 @@ impl Front {
         let clock = self.parts.world.clock();
         let due = clock.now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX / 4));
         // Bounded in real time: a rule must not be able to hang a lab.
-        let _ = tokio::time::timeout(Duration::from_secs(600), clock.wait_until(due)).await;
+        let _ = tokio::time::timeout(Duration::from_mins(10), clock.wait_until(due)).await;
     }
 
     fn concern(&self, asked: &Asked) -> Concern {

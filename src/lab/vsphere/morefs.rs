@@ -68,9 +68,10 @@ pub(super) fn reference(world: &World, id: Id) -> Ref {
         return Ref::new("Folder", format!("group-{letter}{n}"));
     }
     if let Some(cluster) = world.clusters.get(&id) {
-        return match cluster.single {
-            true => Ref::new("ComputeResource", format!("domain-s{n}")),
-            false => Ref::new("ClusterComputeResource", format!("domain-c{n}")),
+        return if cluster.single {
+            Ref::new("ComputeResource", format!("domain-s{n}"))
+        } else {
+            Ref::new("ClusterComputeResource", format!("domain-c{n}"))
         };
     }
     if let Some(network) = world.networks.get(&id) {

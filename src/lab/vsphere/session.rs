@@ -4,6 +4,7 @@
 //! the lab is told to end it. Everything a session can pile up is bounded.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
@@ -125,7 +126,11 @@ impl Sessions {
     /// 40 hex digits, as recorded cookies have.
     fn fresh_cookie(&mut self) -> String {
         let bytes: [u8; 20] = self.rng.random();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::with_capacity(40);
+        for byte in bytes {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
     }
 
     /// Opens a session; its cookie.

@@ -233,10 +233,9 @@ pub(super) fn write_any(writer: &mut Writer, name: &str, declared: &Field, value
         return;
     };
     let item_name = match declared.kind {
-        Kind::Plain(name) => name,
         Kind::Any => "anyType",
         Kind::Ref(_) => "ManagedObjectReference",
-        Kind::Enum(name) | Kind::Data(name) => name,
+        Kind::Plain(name) | Kind::Enum(name) | Kind::Data(name) => name,
     };
     let mut array = String::with_capacity(32);
     array.push_str("ArrayOf");

@@ -77,19 +77,17 @@ pub(super) fn is_open(asked: &Asked) -> bool {
 
 /// `ServiceInstance.content` may be read by anybody (recorded: `smart_connection.yaml`, before its login).
 fn asks_for_the_service_only(asked: &Asked) -> bool {
-    match asked.call {
-        "Fetch" => asked.this.kind == "ServiceInstance" && asked.parameters.text("prop") == Some("content"),
-        _ => {
-            let mut sets = asked.parameters.datas("specSet").peekable();
-            sets.peek().is_some()
-                && sets.all(|set| {
-                    set.datas("objectSet").all(|object| {
-                        object.list("selectSet").is_empty()
-                            && object.reference("obj").is_some_and(|object| object.kind == "ServiceInstance")
-                    })
-                })
-        }
+    if asked.call == "Fetch" {
+        return asked.this.kind == "ServiceInstance" && asked.parameters.text("prop") == Some("content");
     }
+    let mut sets = asked.parameters.datas("specSet").peekable();
+    sets.peek().is_some()
+        && sets.all(|set| {
+            set.datas("objectSet").all(|start| {
+                start.list("selectSet").is_empty()
+                    && start.reference("obj").is_some_and(|object| object.kind == "ServiceInstance")
+            })
+        })
 }
 
 /// Answers a call that does not wait.

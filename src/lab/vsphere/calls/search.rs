@@ -13,8 +13,8 @@ use crate::lab::world::{Id, Vm, World};
 pub(super) fn answer(turn: &mut Turn<'_>) -> Result<Answer, Fault> {
     let one = |found: Vec<Ref>| Ok(Answer::Value(found.into_iter().next().map(Into::into)));
     match turn.asked.call {
-        "FindByUuid" => one(by_uuid(turn)?),
-        "FindAllByUuid" => by_uuid(turn).map(references),
+        "FindByUuid" => one(by_uuid(turn)),
+        "FindAllByUuid" => Ok(references(by_uuid(turn))),
         "FindByInventoryPath" => one(by_path(turn.world, turn.text("inventoryPath")).into_iter().collect()),
         "FindByDnsName" => one(by_guest(turn, "dnsName")),
         "FindAllByDnsName" => Ok(references(by_guest(turn, "dnsName"))),
@@ -35,16 +35,16 @@ pub(super) fn answer(turn: &mut Turn<'_>) -> Result<Answer, Fault> {
     }
 }
 
-fn by_uuid(turn: &Turn<'_>) -> Result<Vec<Ref>, Fault> {
+fn by_uuid(turn: &Turn<'_>) -> Vec<Ref> {
     let parameters = &turn.asked.parameters;
     // Not a UUID: nothing has it. A real server says so too, with an empty answer.
-    let Ok(wanted) = Uuid::parse_str(turn.text("uuid").trim()) else { return Ok(Vec::new()) };
+    let Ok(wanted) = Uuid::parse_str(turn.text("uuid").trim()) else { return Vec::new() };
     if parameters.flag("vmSearch") != Some(true) {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let instance = parameters.flag("instanceUuid").unwrap_or(false);
     let has = |vm: &&Vm| if instance { vm.instance_uuid == wanted } else { vm.bios_uuid == wanted };
-    Ok(turn.world.vms().filter(has).map(|vm| vm_ref(vm.id)).collect())
+    turn.world.vms().filter(has).map(|vm| vm_ref(vm.id)).collect()
 }
 
 fn by_guest(turn: &Turn<'_>, field: &str) -> Vec<Ref> {

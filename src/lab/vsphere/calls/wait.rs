@@ -13,7 +13,7 @@ use crate::lab::vsphere::soap::{Answer, Asked};
 use crate::lab::vsphere::value::Ref;
 
 /// Nobody waits longer, whatever they ask for.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// Calls that make and end filters and collectors.
 pub(super) fn manage(turn: &mut Turn<'_>) -> Result<Answer, Fault> {

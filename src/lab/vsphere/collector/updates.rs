@@ -161,13 +161,13 @@ impl Filter {
         let before = self.sent.get(object);
         let mut digests = Vec::new();
         let mut changes = Writer::fragment();
-        let mut changed = before.is_none();
+        let mut differs = before.is_none();
         for (index, path) in self.spec.paths_of(kind).enumerate() {
             let known = before.and_then(|digests| digests.get(index)).copied();
             if let Some(fault) = &refused {
                 digests.push(1);
                 if known != Some(1) {
-                    changed = true;
+                    differs = true;
                     missing(&mut changes, path, fault);
                 }
                 continue;
@@ -178,17 +178,17 @@ impl Filter {
             if known == Some(digest) || (known.is_none() && text.is_none()) {
                 continue;
             }
-            changed = true;
+            differs = true;
             changes.open("changeSet").leaf("name", &path.text).leaf("op", "assign");
             // An unset property is told as an assignment of nothing.
             changes.raw(text.as_deref().unwrap_or_default()).close();
         }
-        if changed {
+        if differs {
             head(writer, if before.is_some() { "modify" } else { "enter" }, object);
             writer.raw(&changes.finish().unwrap_or_default()).close();
         }
         self.sent.insert(object.clone(), digests);
-        changed
+        differs
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::morefs::reference;
 use super::super::value::{Data, Value};
 use super::vm::View;
-use crate::lab::world::{Controller, ControllerKind, Disk, Nic, Power};
+use crate::lab::world::{Controller, ControllerKind, Disk, Distributed, Nic, Power};
 
 /// Every device.
 pub(super) fn all(view: &View<'_>) -> Vec<Value> {
@@ -125,26 +125,16 @@ fn nic(view: &View<'_>, number: usize, each: &Nic) -> Data {
         .with("allowGuestControl", true)
         .with("connected", each.connected)
         .with("status", if running { "ok" } else { "untried" });
-    let (summary, backing) = match network {
-        Some(network) => match &network.distributed {
-            Some(more) => {
-                let port = Data::new("DistributedVirtualSwitchPortConnection")
-                    .with("switchUuid", more.switch_uuid.as_str())
-                    .with("portgroupKey", more.key.as_str())
-                    .with("portKey", format!("{}", view.vm.id.0 % 1_000_000))
-                    .with("connectionCookie", 1);
-                let backing = Data::new("VirtualEthernetCardDistributedVirtualPortBackingInfo").with("port", port);
-                (format!("DVSwitch: {}", more.switch_uuid), Some(backing))
-            }
-            None => {
-                let backing = Data::new("VirtualEthernetCardNetworkBackingInfo")
-                    .with("deviceName", network.name.as_str())
-                    .with("useAutoDetect", false)
-                    .with("network", reference(view.scope.world, network.id))
-                    .with("inPassthroughMode", false);
-                (network.name.clone(), Some(backing))
-            }
-        },
+    let (summary, backing) = match network.map(|network| (network, &network.distributed)) {
+        Some((_, Some(more))) => (format!("DVSwitch: {}", more.switch_uuid), Some(port_backing(view, more))),
+        Some((network, None)) => {
+            let backing = Data::new("VirtualEthernetCardNetworkBackingInfo")
+                .with("deviceName", network.name.as_str())
+                .with("useAutoDetect", false)
+                .with("network", reference(view.scope.world, network.id))
+                .with("inPassthroughMode", false);
+            (network.name.clone(), Some(backing))
+        }
         None => (String::new(), None),
     };
     let data = device(kind, each.key, &format!("Network adapter {}", number + 1), &summary)
@@ -155,6 +145,16 @@ fn nic(view: &View<'_>, number: usize, each: &Nic) -> Data {
         .with("wakeOnLanEnabled", true)
         .with("uptCompatibilityEnabled", false);
     on(data, 100, each.unit)
+}
+
+/// The backing of a NIC on a distributed port group.
+fn port_backing(view: &View<'_>, more: &Distributed) -> Data {
+    let port = Data::new("DistributedVirtualSwitchPortConnection")
+        .with("switchUuid", more.switch_uuid.as_str())
+        .with("portgroupKey", more.key.as_str())
+        .with("portKey", format!("{}", view.vm.id.0 % 1_000_000))
+        .with("connectionCookie", 1);
+    Data::new("VirtualEthernetCardDistributedVirtualPortBackingInfo").with("port", port)
 }
 
 /// 2,097,152

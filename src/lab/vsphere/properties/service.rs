@@ -37,9 +37,10 @@ fn user_session(scope: &Scope<'_>, session: &Session) -> Data {
 /// As recorded: product, version and API of a vCenter 8.0.3, or of its hosts.
 pub(in crate::lab::vsphere) fn about(identity: &Identity, host: bool) -> Data {
     let esx = host || identity.standalone;
-    let (name, product, api) = match esx {
-        true => ("VMware ESXi", "embeddedEsx", "HostAgent"),
-        false => ("VMware vCenter Server", "vpx", "VirtualCenter"),
+    let (name, product, api) = if esx {
+        ("VMware ESXi", "embeddedEsx", "HostAgent")
+    } else {
+        ("VMware vCenter Server", "vpx", "VirtualCenter")
     };
     let data = Data::new("AboutInfo")
         .with("name", name)

@@ -48,7 +48,7 @@ const RUNTIME: &[Entry] = &[
 ];
 
 const GUEST: &[Entry] = &[
-    Leaf("toolsStatus", tools_status),
+    Leaf("toolsStatus", |view| Some(Value::Word(tools_status(view.vm)))),
     Leaf("toolsVersionStatus", |view| Some(Value::Word(tools_version(view.vm)))),
     Leaf("toolsVersionStatus2", |view| Some(Value::Word(tools_version(view.vm)))),
     Leaf("toolsRunningStatus", |view| Some(Value::Word(tools_running(view.vm)))),
@@ -73,7 +73,7 @@ const SUMMARY: &[Entry] = &[
     Branch("runtime", "VirtualMachineRuntimeInfo", RUNTIME),
     Branch("guest", "VirtualMachineGuestSummary", SUMMARY_GUEST),
     Branch("config", "VirtualMachineConfigSummary", SUMMARY_CONFIG),
-    Leaf("storage", storage),
+    Leaf("storage", |view| Some(storage(view).into())),
     Leaf("quickStats", |view| {
         let up = view.vm.booted_at.map_or(0, |at| (view.scope.world.now_ms() - at) / 1000);
         let stats = Data::new("VirtualMachineQuickStats")
@@ -90,7 +90,7 @@ const SUMMARY: &[Entry] = &[
 const SUMMARY_GUEST: &[Entry] = &[
     Leaf("guestId", |view| view.vm.tools_run().then(|| view.vm.guest_id.clone().into())),
     Leaf("guestFullName", |view| view.vm.tools_run().then(|| Value::Word(guest_name(&view.vm.guest_id)))),
-    Leaf("toolsStatus", tools_status),
+    Leaf("toolsStatus", |view| Some(Value::Word(tools_status(view.vm)))),
     Leaf("toolsVersionStatus", |view| Some(Value::Word(tools_version(view.vm)))),
     Leaf("toolsVersionStatus2", |view| Some(Value::Word(tools_version(view.vm)))),
     Leaf("toolsRunningStatus", |view| Some(Value::Word(tools_running(view.vm)))),
@@ -150,12 +150,12 @@ pub(super) fn snapshot_property(scope: &Scope<'_>, vm: &Vm, id: Id, path: &[&str
     }
 }
 
-fn tools_status(view: &View<'_>) -> Option<Value> {
-    Some(Value::Word(match (view.vm.guest.tools_installed, view.vm.power) {
+fn tools_status(vm: &Vm) -> &'static str {
+    match (vm.guest.tools_installed, vm.power) {
         (false, _) => "toolsNotInstalled",
         (true, Power::On) => "toolsOk",
         (true, _) => "toolsNotRunning",
-    }))
+    }
 }
 
 const fn tools_version(vm: &Vm) -> &'static str {
@@ -201,14 +201,13 @@ fn question(view: &View<'_>) -> Option<Value> {
     Some(data.into())
 }
 
-fn storage(view: &View<'_>) -> Option<Value> {
+fn storage(view: &View<'_>) -> Data {
     let committed: u64 = view.vm.disks.iter().map(|disk| disk.capacity).sum();
-    let data = Data::new("VirtualMachineStorageSummary")
+    Data::new("VirtualMachineStorageSummary")
         .with("committed", committed)
         .with("uncommitted", 0)
         .with("unshared", committed)
-        .with("timestamp", Value::Time(view.scope.world.now_ms()));
-    Some(data.into())
+        .with("timestamp", Value::Time(view.scope.world.now_ms()))
 }
 
 fn datastores(view: &View<'_>) -> Value {
