@@ -136,6 +136,17 @@ fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<
         .map_err(|error| TlsError::Setup(Box::new(error)))
 }
 
+/// The error a verifier gives, with what the server showed.
+fn refuse(leaf: &CertificateDer<'_>, expected: &'static str, why: String) -> rustls::Error {
+    let mismatch = CertificateMismatch { shown: fingerprint(leaf), expected, why };
+    rustls::Error::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(Arc::new(mismatch))))
+}
+
+fn unsigned(leaf: &CertificateDer<'_>, error: &rustls::Error) -> rustls::Error {
+    let why = format!("the handshake's signature does not hold, or its key is too weak (RSA below 2048 bits): {error}");
+    refuse(leaf, "one whose key the server has proven to hold", why)
+}
+
 #[derive(Debug)]
 enum Check {
     Pins(Vec<[u8; 32]>),
@@ -157,17 +168,17 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let shown: [u8; 32] = sha2::Sha256::digest(leaf.as_ref()).into();
         let (expected, why) = match &self.check {
-            Check::Pins(pins) if pins.contains(&shown) => return Ok(ServerCertVerified::assertion()),
+            Check::Pins(pins) if pins.contains(&sha2::Sha256::digest(leaf.as_ref()).into()) => {
+                return Ok(ServerCertVerified::assertion());
+            }
             Check::Pins(_) => ("the one that is pinned", "another certificate".to_owned()),
             Check::Roots(roots, expected) => match roots.verify_server_cert(leaf, intermediates, name, ocsp, now) {
                 Ok(verified) => return Ok(verified),
                 Err(error) => (*expected, error.to_string()),
             },
         };
-        let mismatch = CertificateMismatch { shown: hex(&shown), expected, why };
-        Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(Arc::new(mismatch)))))
+        Err(refuse(leaf, expected, why))
     }
 
     fn verify_tls12_signature(
@@ -177,6 +188,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls12_signature(message, leaf, signed, &self.provider.signature_verification_algorithms)
+            .map_err(|error| unsigned(leaf, &error))
     }
 
     fn verify_tls13_signature(
@@ -186,6 +198,7 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls13_signature(message, leaf, signed, &self.provider.signature_verification_algorithms)
+            .map_err(|error| unsigned(leaf, &error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

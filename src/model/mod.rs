@@ -32,3 +32,6 @@ pub use observed::{Config, GuestAgent, Hot, ObservedDisk, ObservedNic, ObservedV
 pub use secret::Secret;
 pub use tier::{ImageMode, ImageTarget, NetworkTarget, Placement, Price, SyncPolicy, Tier};
 pub use units::{Bytes, Currency, Digest, Money, UnitError};
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,12 @@
 //! File, environment and flags are merged once into one value ([`Settings`]); nobody looks at the environment afterwards.
 //! Paths are relative to the file. Passwords are read when an endpoint connects, never kept in `Debug` or output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::diagnostic::Diagnostic;
 use crate::model::{EndpointName, HypervisorType, Secret};
-use crate::plan::{EndpointState, Limits, Manage};
+use crate::plan::{EndpointPolicy, EndpointState, Limits, Manage, Policy};
 
 /// All settings, resolved: paths absolute, defaults filled in.
 #[derive(Debug, Clone)]
@@ -73,4 +74,40 @@ pub enum Trust {
     CaFile(PathBuf),
     /// The system's roots.
     SystemRoots,
+}
+
+/// Why the settings were refused: every problem at once, each as a [`Diagnostic`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the settings have {} problem(s)", diagnostics.len())]
+pub struct SettingsError {
+    /// Never empty.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Finds, reads and checks the settings: `flag` (`--config`), else `$TIERWRIGHT_CONFIG`, else
+/// `/etc/tierwright/tierwright.yaml`; the environment overrides single fields.
+pub fn load(flag: Option<&Path>) -> Result<Settings, SettingsError> {
+    let _ = flag;
+    todo!()
+}
+
+impl Settings {
+    /// The part that decides something.
+    pub fn policy(&self) -> Policy {
+        let endpoint = |endpoint: &EndpointSettings| {
+            let policy =
+                EndpointPolicy { hypervisor: endpoint.hypervisor, manage: endpoint.manage, state: endpoint.state };
+            (endpoint.name.clone(), policy)
+        };
+        Policy {
+            installation: self.installation.clone(),
+            endpoints: self.endpoints.iter().map(endpoint).collect(),
+            limits: self.limits,
+        }
+    }
+
+    /// The endpoint of that name.
+    pub fn endpoint(&self, name: &EndpointName) -> Option<&EndpointSettings> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == *name)
+    }
 }
