@@ -138,7 +138,7 @@ impl Case {
             policy,
             approvals: BTreeSet::new(),
         };
-        remember(&mut input, optional(folder, "history.yaml"));
+        remember(&mut input, &optional(folder, "history.yaml"));
         Self { name, folder: folder.to_owned(), input, shelf, approvals: optional(folder, "approvals.yaml") }
     }
 
@@ -152,8 +152,8 @@ impl Case {
                 shown.approval.iter().map(|digest| digest.short().to_owned()).collect()
             }
             Approvals::Keys(keys) => {
-                let of = |key: &String| shown.blocked.iter().filter(move |it| it.key.to_string() == *key);
-                keys.iter().flat_map(of).filter_map(|it| Some(it.digest.as_ref()?.short().to_owned())).collect()
+                let meant = shown.blocked.iter().filter(|blocked| keys.contains(&blocked.key.to_string()));
+                meant.filter_map(|blocked| Some(blocked.digest.as_ref()?.short().to_owned())).collect()
             }
         };
         assert!(!approvals.is_empty(), "{}: there is nothing to approve", self.name);
@@ -176,7 +176,7 @@ fn desired(folder: &Path) -> Desired {
     compiled.desired.unwrap_or_else(|| panic!("{}: {:#?}", folder.display(), compiled.diagnostics))
 }
 
-fn remember(input: &mut Input, lines: HistoryLines) {
+fn remember(input: &mut Input, lines: &HistoryLines) {
     if lines.empty {
         return;
     }

@@ -114,6 +114,7 @@ struct AppliedLine {
 /// What else the mark says.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the terse form")]
 struct MarkLine {
     none: bool,
     generation: Option<u64>,
@@ -152,7 +153,7 @@ pub fn inventory(text: &str, now: Timestamp) -> (Inventory, Vec<ObservedDisk>) {
 
 fn endpoint(lines: &EndpointLines, now: Timestamp, shelf: &mut Vec<ObservedDisk>) -> Observed {
     let mut vms: Vec<_> = lines.vms.iter().flat_map(VmLine::expand).map(|line| line.observed(now)).collect();
-    shelf.extend(lines.vms.iter().flat_map(VmLine::shelf));
+    shelf.extend(lines.vms.iter().flat_map(VmLine::expand).flat_map(|line| line.shelf()));
     vms.sort_by(|a, b| a.id.cmp(&b.id));
     let mut observed = fleet::observed(vms);
     observed.incomplete.clone_from(&lines.incomplete);
