@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::draft::{Draft, Size};
 use crate::model::{Bytes, Currency, Digest, Money, Revision, TierName};
-use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost};
+use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost, safety::approval};
 
 /// The sizes of all VMs per tier, since prices are linear: one multiplication per tier rather than four per VM.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Sums {
 }
 
 /// Freezes the plan.
-pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>, approval: Option<Digest>) -> Plan {
+pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>) -> Plan {
     let PlanInput { desired, inventory, policy, .. } = draft.input;
     let mut blocked = blocked;
     blocked.sort_by(|a, b| (&a.key, a.action).cmp(&(&b.key, b.action)));
@@ -75,8 +75,8 @@ pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>, a
         cost: costs(&draft.tally, desired, &steps),
         notes,
         steps,
+        approval: approval::of_all(&blocked),
         blocked,
-        approval,
     }
 }
 
