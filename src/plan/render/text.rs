@@ -119,15 +119,17 @@ fn step_line(page: &mut Page, step: &Step, column: usize, tone: Tone) {
     page.push(line.right(edge, Tone::Plain, &cost));
 }
 
-/// All fields of a new VM, in a row: nothing about them is a change. What is not simply new stands below.
+/// All fields of a new VM, in a row: nothing about them is a change.
 fn created(page: &mut Page, reasons: &[Reason]) {
-    let (plain, told): (Vec<_>, Vec<_>) = reasons
-        .iter()
-        .partition(|reason| reason.from.is_none() && reason.detail.is_none() && reason.because == Because::New);
+    let (plain, told): (Vec<_>, Vec<_>) =
+        reasons.iter().partition(|reason| reason.from.is_none() && reason.detail.is_none());
     let fields: Vec<_> =
         plain.iter().filter_map(|reason| Some(format!("{} {}", reason.field, values::to(reason)?))).collect();
     if !fields.is_empty() {
         page.flow(Line::at(6), Tone::Plain, &fields.join(", "));
+    }
+    if plain.iter().any(|reason| reason.because == Because::Unfinished) {
+        page.push(Line::at(6).put(Tone::Quiet, "goes on with a create that was cut short"));
     }
     reasons_of(page, &told);
 }
