@@ -74,6 +74,10 @@ proptest! {
         apply(&mut input, &plan);
         let left = input.plan();
         prop_assert!(left.steps.is_empty(), "after\n{}\nthere is left\n{}", plain(&plan), plain(&left));
+        // What the plan said things would cost is what they cost.
+        for (promised, found) in plan.cost.iter().zip(&left.cost) {
+            prop_assert_eq!(promised.after, found.before, "{}\n{}", plain(&plan), plain(&left));
+        }
     }
 
     #[test]
