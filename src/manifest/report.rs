@@ -280,9 +280,11 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// Leading spaces; `None` for a blank line.
+/// Leading spaces; `None` for a blank line. A tab, which YAML forbids there, counts as deep: such a line is more likely a
+/// slip inside what stands above it than a field of its own.
 fn indent(line: &[u8]) -> Option<usize> {
-    line.iter().position(|byte| !byte.is_ascii_whitespace())
+    let spaces = line.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    Some(if line[..spaces].contains(&b'\t') { spaces + 1000 } else { spaces })
 }
 
 /// Characters up to the end of a `userData` or `password` key on that line (not of `userDataFile`, `passwordEnv`).
