@@ -33,5 +33,5 @@ pub mod shutdown;
 pub mod source;
 pub mod status;
 pub mod tls;
-pub mod xml;
 pub mod userdata;
+pub mod xml;

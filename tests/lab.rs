@@ -5,3 +5,9 @@ mod support;
 
 #[path = "lab/pyvmomi.rs"]
 mod pyvmomi;
+
+#[path = "lab/rules.rs"]
+mod rules;
+
+#[path = "lab/wire.rs"]
+mod wire;

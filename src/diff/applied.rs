@@ -39,9 +39,8 @@ fn is_recorded(pair: Pair<'_>, applied: &Applied) -> bool {
         && (*memory == spec.memory || pair.ignores("memory"))
         && (*power == spec.power || pair.ignores("power"))
         && disks.len() == spec.disks.len()
-        && (spec.disks.iter()).all(|disk| {
-            disks.get(&disk.name) == Some(&disk.size) || pair.ignores(&format!("disks/{}/size", disk.name))
-        })
+        && (spec.disks.iter())
+            .all(|disk| disks.get(&disk.name) == Some(&disk.size) || pair.ignores(&format!("disks/{}/size", disk.name)))
         && nics.len() == spec.nics.len()
         && (spec.nics.iter()).all(|nic| {
             nics.get(&nic.name) == pair.tier.networks.get(&nic.network)

@@ -100,7 +100,7 @@ pub fn differences(pair: Pair<'_>, user_data: Option<&Digest>) -> Differences {
         instance_type: _, // resolved into cpus and memory
         cpus,
         memory,
-        image: _, // these three count at creation; applied.rs tells of a difference
+        image: _,    // these three count at creation; applied.rs tells of a difference
         guest_os: _, // counts at creation, and the hypervisor's own word for it is finer than ours
         firmware: _,
         disks: _, // taken apart in disks.rs
@@ -162,7 +162,9 @@ impl Pair<'_> {
 /// Is `field`, or a path above it, in the list?
 fn ignored(list: &BTreeSet<String>, field: &str) -> bool {
     !list.is_empty()
-        && list.iter().any(|path| field.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        && list
+            .iter()
+            .any(|path| field.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Did the manifest change, or the VM?

@@ -35,8 +35,10 @@ pub fn resolve_all<'a>(pair: Pair<'a>) -> Vec<(&'a str, Option<&'a ObservedNic>)
         pair.mark.nics.iter().map(|(name, marked)| (name.as_str(), resolve(marked, nics))).collect();
     let incomplete = |name: &str| pair.mark.nics.get(name).is_some_and(|nic| nic.mac.is_none() && nic.slot.is_none());
     let names: Vec<&str> = pair.spec.nics.iter().map(|nic| nic.name.as_str()).filter(|name| incomplete(name)).collect();
-    let free: Vec<&ObservedNic> =
-        nics.iter().filter(|nic| !all.iter().any(|(_, found)| found.is_some_and(|found| found.slot == nic.slot))).collect();
+    let free: Vec<&ObservedNic> = nics
+        .iter()
+        .filter(|nic| !all.iter().any(|(_, found)| found.is_some_and(|found| found.slot == nic.slot)))
+        .collect();
     if names.len() == free.len() && names.len() == all.iter().filter(|(name, _)| incomplete(name)).count() {
         for (name, nic) in names.into_iter().zip(free) {
             for (_, found) in all.iter_mut().filter(|(marked, _)| *marked == name) {
