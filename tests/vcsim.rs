@@ -11,3 +11,5 @@ mod orders;
 mod peer;
 #[path = "vcsim/reading.rs"]
 mod reading;
+#[path = "vcsim/recorder.rs"]
+mod recorder;

@@ -16,6 +16,8 @@ pub mod cost;
 pub mod input;
 pub mod memory;
 pub mod operation;
+mod order;
+mod placement;
 mod planner;
 pub mod render;
 pub mod safety;

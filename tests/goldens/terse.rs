@@ -114,6 +114,7 @@ struct AppliedLine {
 /// What else the mark says.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the terse form")]
 struct MarkLine {
     none: bool,
     generation: Option<u64>,
@@ -131,6 +132,9 @@ struct MarkLine {
     /// Detached disks: name and size.
     #[serde(deserialize_with = "ordered")]
     kept: Option<Ordered<Bytes>>,
+    /// Disks that the mark says are attached, and that are not there.
+    #[serde(deserialize_with = "ordered")]
+    lost: Option<Ordered<Bytes>>,
     just_adopted: bool,
 }
 
@@ -152,7 +156,7 @@ pub fn inventory(text: &str, now: Timestamp) -> (Inventory, Vec<ObservedDisk>) {
 
 fn endpoint(lines: &EndpointLines, now: Timestamp, shelf: &mut Vec<ObservedDisk>) -> Observed {
     let mut vms: Vec<_> = lines.vms.iter().flat_map(VmLine::expand).map(|line| line.observed(now)).collect();
-    shelf.extend(lines.vms.iter().flat_map(VmLine::shelf));
+    shelf.extend(lines.vms.iter().flat_map(VmLine::expand).flat_map(|line| line.shelf()));
     vms.sort_by(|a, b| a.id.cmp(&b.id));
     let mut observed = fleet::observed(vms);
     observed.incomplete.clone_from(&lines.incomplete);
@@ -315,6 +319,12 @@ impl VmLine {
             let (name, id) = (disk.slot.to_string(), disk.id.map(|id| id.to_string()));
             let file = disk.file.map(|file| file.to_string());
             mark.disks.insert(name, tierwright::mark::MarkedDisk { slot: None, id, file });
+        }
+        for (n, (name, size)) in (7..).zip(line.lost.clone().unwrap_or_default()) {
+            let disk = fleet::disk(&self.own_id(), "lost", n, size);
+            let (slot, id) = (Some(disk.slot.to_string()), disk.id.map(|id| id.to_string()));
+            mark.disks.insert(name.clone(), tierwright::mark::MarkedDisk { slot, id, file: None });
+            mark.applied.as_mut().expect("as own_mark writes it").disks.insert(name, size);
         }
         self.applied(&mut mark);
         deployed.mark = Some(mark);

@@ -37,7 +37,8 @@ impl Life {
     }
 
     fn want(&mut self, vms: Vec<VmSpec>) {
-        self.input.desired = fleet::desired(vec![Self::tier()], vms);
+        let tiers = self.input.desired.tiers.values().cloned().collect();
+        self.input.desired = fleet::desired(tiers, vms);
     }
 
     fn plan(&mut self) -> Plan {

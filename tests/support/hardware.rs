@@ -100,8 +100,7 @@ impl Machine<'_> {
     /// A new disk in the first free slot.
     pub fn add_disk(&mut self, order: &DiskOrder, mark: &mut Mark) {
         self.demand(|config| config.hot.disks, "adding a disk");
-        let used: Vec<_> = self.config().disks.iter().map(|disk| disk.slot.clone()).collect();
-        let free = (0..).find(|n| !used.contains(&format!("scsi0:{n}").into())).expect("some number is free");
+        let free = self.free_slot();
         let mut disk = fleet::disk(&self.vm.id, &self.vm.name, free, order.size);
         // A slot may be used again while its first disk lies on the shelf: ids and files never repeat.
         disk.id = Some(format!("{}-{}-{}", self.vm.id, order.name, mark.generation).into());
@@ -110,6 +109,11 @@ impl Machine<'_> {
             disk.storage = Some(storage.as_str().into());
         }
         self.plug(&order.name, disk, mark);
+    }
+
+    fn free_slot(&mut self) -> usize {
+        let used: Vec<_> = self.config().disks.iter().map(|disk| disk.slot.clone()).collect();
+        (0..60).find(|n| !used.contains(&format!("scsi0:{n}").into())).expect("a test's VM has few disks")
     }
 
     fn plug(&mut self, name: &str, disk: ObservedDisk, mark: &mut Mark) {
@@ -127,9 +131,7 @@ impl Machine<'_> {
         let here = self.shelf.iter().position(|disk| disk.file.as_deref() == Some(file));
         let mut disk = self.shelf.remove(here.unwrap_or_else(|| panic!("no detached disk at {file}")));
         assert!(id.is_none() || disk.id.as_deref() == id, "another disk is at {file}");
-        let used: Vec<_> = self.config().disks.iter().map(|disk| disk.slot.clone()).collect();
-        let free = (0..).find(|n| !used.contains(&format!("scsi0:{n}").into())).expect("some number is free");
-        disk.slot = format!("scsi0:{free}").into();
+        disk.slot = format!("scsi0:{}", self.free_slot()).into();
         self.plug(name, disk, mark);
     }
 

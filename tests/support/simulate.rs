@@ -140,12 +140,12 @@ impl World {
     }
 
     fn operate(&mut self, endpoint: &EndpointName, id: &OwnId, operation: &Operation) {
-        let mut shelf = std::mem::take(&mut self.shelf);
+        let mut detached = std::mem::take(&mut self.shelf);
         let observed = self.observed(endpoint);
         let others = observed.clone();
         let index = observed.vms.iter().position(|vm| vm.id == *id);
         let index = index.unwrap_or_else(|| panic!("{id} is not on {endpoint}"));
-        let mut machine = Machine { vm: &mut observed.vms[index], shelf: &mut shelf };
+        let mut machine = Machine { vm: &mut observed.vms[index], shelf: &mut detached };
         assert!(machine.config().question.is_none(), "{id}: changed while the hypervisor waits for an answer");
         match operation {
             Operation::Create(_) => unreachable!("handled by the caller"),
@@ -159,7 +159,7 @@ impl World {
                 observed.vms.remove(index);
             }
         }
-        self.shelf = shelf;
+        self.shelf = detached;
     }
 
     /// Makes a VM, or finishes one that was begun; answers its own id.
@@ -184,8 +184,8 @@ impl World {
         vm.placed.cluster = create.placement.cluster.as_deref().map(Into::into);
         vm.placed.folder = create.placement.folder.as_deref().map(Into::into);
         let mut mark = (*create.mark).clone();
-        let mut shelf = Vec::new();
-        let mut machine = Machine { vm: &mut vm, shelf: &mut shelf };
+        let mut nothing = Vec::new();
+        let mut machine = Machine { vm: &mut vm, shelf: &mut nothing };
         machine.config().power = PowerState::Stopped;
         machine.config().firmware = create.firmware;
         machine.config().guest_os = create.guest_os;
@@ -205,7 +205,18 @@ impl World {
         mark.pending = None;
         machine.write(mark);
         self.add(endpoint, vm);
+        self.take_room(endpoint, create);
         own_id
+    }
+
+    fn take_room(&mut self, endpoint: &EndpointName, create: &CreateVm) {
+        for order in &create.disks {
+            let on = order.storage.as_deref().or(create.placement.storage.as_deref()).expect("a place for disks");
+            let storages = &mut self.observed(endpoint).catalog.storage;
+            let storage = storages.iter_mut().find(|storage| *storage.name == *on).expect("a datastore that is there");
+            assert!(storage.free >= order.size, "{}: no room for it on {on}", create.key);
+            storage.free.0 -= order.size.0;
+        }
     }
 
     /// Puts a VM on an endpoint, behind tierwright's back or not.

@@ -259,6 +259,11 @@ impl<'a> Census<'a> {
         counts.into_iter().map(|(tier, count)| (tier.clone(), count)).collect()
     }
 
+    /// The same if it is needed at all.
+    pub fn owned_per_tier_if(&self, needed: bool) -> BTreeMap<TierName, u32> {
+        if needed { self.owned_per_tier() } else { BTreeMap::new() }
+    }
+
     /// The settings this census was taken with.
     pub fn policy(&self) -> &'a Policy {
         self.policy
