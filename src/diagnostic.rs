@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::model::Origin;
 
@@ -134,20 +134,38 @@ fn snippet(text: &mut String, snippet: &Snippet<'_>, style: Style) {
     if line.is_empty() {
         return;
     }
-    let cells: Vec<String> = line.chars().map(|c| escaped(c).collect()).collect();
-    let widths: Vec<usize> = cells.iter().map(|cell| cell.width()).collect();
-    let column = (origin.column as usize).saturating_sub(1).min(cells.len());
-    let marked = (length as usize).min(cells.len() - column);
+    let chars: Vec<char> = line.chars().collect();
+    let column = (origin.column as usize).saturating_sub(1);
+    if column > chars.len() {
+        // The place is in a part of the line that is not shown: masked, or too far to the right.
+        let _ = writeln!(
+            text,
+            "{} {} {}…",
+            number(origin, margin, style),
+            bar(style),
+            clean(&line.chars().take(WIDTH / 2).collect::<String>())
+        );
+        return;
+    }
+    let widths: Vec<usize> = chars.iter().map(|c| escaped(*c).map(|c| c.width().unwrap_or(0)).sum()).collect();
+    let marked = (length as usize).min(chars.len() - column);
     let (from, to) = window(&widths, column, marked);
     let lead = if from > 0 { "…" } else { "" };
-    let tail = if to < cells.len() { "…" } else { "" };
-    let bar = paint("|", Color::Blue, style);
-    let number = paint(&format!("{:>margin$}", origin.line), Color::Blue, style);
-    let _ = writeln!(text, "{number} {bar} {lead}{}{tail}", cells[from..to].concat());
+    let tail = if to < chars.len() { "…" } else { "" };
+    let shown: String = chars[from..to].iter().flat_map(|c| escaped(*c)).collect();
+    let _ = writeln!(text, "{} {} {lead}{shown}{tail}", number(origin, margin, style), bar(style));
     let before = lead.width() + widths[from..column].iter().sum::<usize>();
     let under: usize = widths[column..(column + marked).min(to)].iter().sum();
     let marks: String = std::iter::repeat_n(mark, under.max(1)).collect();
-    let _ = writeln!(text, "{:margin$} {bar} {:before$}{}", "", "", paint(&marks, color, style));
+    let _ = writeln!(text, "{:margin$} {} {:before$}{}", "", bar(style), "", paint(&marks, color, style));
+}
+
+fn number(origin: &Origin, margin: usize, style: Style) -> String {
+    paint(&format!("{:>margin$}", origin.line), Color::Blue, style)
+}
+
+fn bar(style: Style) -> String {
+    paint("|", Color::Blue, style)
 }
 
 /// Which characters fit into [`WIDTH`] columns with the mark among them, with some of what stands before it.

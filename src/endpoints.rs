@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
 use crate::model::EndpointName;
-use crate::provider::{ErrorKind, Provider, ProviderError};
+use crate::provider::{self, ErrorKind, Provider, ProviderError};
 use crate::settings::EndpointSettings;
 
 /// All configured endpoints.
@@ -41,7 +41,7 @@ impl Endpoint {
     /// Its provider, connected now if it was not.
     pub async fn provider(&self) -> Result<Arc<dyn Provider>, ProviderError> {
         let connect = async || match &self.settings {
-            Some(settings) => connect(settings).await,
+            Some(settings) => provider::connect(settings),
             // Only `Endpoints::with` makes such an entry, and it fills the cell.
             None => Err(refused(&self.name, "there are no settings for it")),
         };
@@ -99,9 +99,4 @@ fn refused(endpoint: &EndpointName, message: &str) -> ProviderError {
         message: message.to_owned(),
         source: None,
     }
-}
-
-// Until branch `vsphere` brings provider::connect.
-async fn connect(settings: &EndpointSettings) -> Result<Arc<dyn Provider>, ProviderError> {
-    std::future::ready(Err(refused(&settings.name, "no provider is built for its type"))).await
 }

@@ -10,9 +10,13 @@ mod harness;
 mod demo;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/secrets.rs"]
 mod secrets;
+#[path = "cli/serve.rs"]
+mod serve;
 #[path = "cli/usage.rs"]
 mod usage;

@@ -14,3 +14,5 @@ mod locks;
 mod outcome;
 #[path = "engine/provider.rs"]
 mod provider;
+#[path = "engine/settings.rs"]
+mod settings;

@@ -65,7 +65,6 @@ pub struct ApplyRun<'a> {
 /// What became of a plan's steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-#[must_use]
 pub struct ApplyReport {
     /// One for each step of the plan, in its order.
     pub steps: Vec<StepReport>,

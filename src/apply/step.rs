@@ -143,7 +143,7 @@ async fn user_data(run: &ApplyRun<'_>, step: &Step) -> Result<Option<Secret>, St
     let read = tokio::task::spawn_blocking(move || source.read(&key)).await;
     let secret = match read {
         Ok(Ok(secret)) => secret,
-        Ok(Err(error)) => return Err(StepOutcome::Failed(format!("its user data: {}", chain(&error)))),
+        Ok(Err(problem)) => return Err(StepOutcome::Failed(problem.summary)),
         Err(error) => return Err(StepOutcome::Failed(format!("its user data: {error}"))),
     };
     checks::same_user_data(create, secret.as_ref()).map_err(StepOutcome::Changed)?;

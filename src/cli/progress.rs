@@ -15,6 +15,9 @@ use crate::events::{Event, EventStream};
 use crate::model::VmKey;
 use crate::plan::Action;
 
+/// Work shorter than this needs no bar: it would only flicker.
+const PATIENCE: Duration = Duration::from_millis(400);
+
 /// What is going on, as a person sees it.
 #[derive(Debug)]
 pub struct Progress {
@@ -49,10 +52,15 @@ impl Progress {
     }
 
     fn new(lines: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bars = MultiProgress::with_draw_target(target);
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         Self { bars, asking: None, running: BTreeMap::new(), total: None, lines }
+    }
+
+    /// Lets bars be seen, on a terminal.
+    fn reveal(&self) {
+        if std::io::stderr().is_terminal() {
+            self.bars.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
 
     /// Shows one event.
@@ -143,12 +151,18 @@ impl Progress {
 /// Runs `work` and shows its events while it runs.
 pub async fn shown<T>(mut progress: Progress, mut events: EventStream, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
+    let mut late = std::pin::pin!(tokio::time::sleep(PATIENCE));
+    let mut revealed = false;
     let outcome = loop {
         tokio::select! {
             // Events first: they happened before the end.
             biased;
             Some(event) = events.recv() => progress.show(&event),
             outcome = &mut work => break outcome,
+            () = &mut late, if !revealed => {
+                progress.reveal();
+                revealed = true;
+            }
         }
     };
     while let Ok(event) = events.try_recv() {

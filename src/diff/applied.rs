@@ -9,9 +9,7 @@ use crate::plan::{Because, Landing, Reason};
 
 /// The digest of user data, salted with the VM's identity: two VMs of equal user data do not show it.
 pub fn salted(identity: Uuid, user_data: &Secret) -> Digest {
-    let mut bytes = identity.as_bytes().to_vec();
-    bytes.extend_from_slice(user_data.expose().as_bytes());
-    Digest::of(&bytes)
+    Digest::of(format!("{identity}\n{}", user_data.expose()).as_bytes())
 }
 
 /// The VM is as wanted, and only the mark does not say so: after adoption, or when somebody made by hand the change that

@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 
 use super::{Journal, JournalError, failed};
+use crate::manifest::SourceText;
 use crate::model::{CloudInit, Desired, Revision};
 
 /// A revision as it was read: path relative to the source, and text.
@@ -18,8 +19,8 @@ pub struct GoodRevision {
     pub revision: Revision,
     /// When it was read.
     pub at: Timestamp,
-    /// Its files, in reading order.
-    pub texts: Vec<(String, String)>,
+    /// Its files.
+    pub texts: Vec<SourceText>,
 }
 
 impl Journal {
@@ -27,7 +28,7 @@ impl Journal {
     pub async fn keep_revision(
         &self,
         desired: &Desired,
-        texts: &[(String, String)],
+        texts: &[SourceText],
         at: Timestamp,
     ) -> Result<(), JournalError> {
         let mut connection = self.connection().await;
@@ -39,7 +40,9 @@ impl Journal {
                 .map_err(failed("drop the last good revision"))?;
             return Ok(());
         }
-        let text = serde_json::to_string(texts)
+        // A revision without an error is UTF-8 throughout.
+        let pairs: Vec<_> = texts.iter().map(|text| (&*text.path, String::from_utf8_lossy(&text.bytes))).collect();
+        let text = serde_json::to_string(&pairs)
             .map_err(|source| JournalError::Damaged { what: "texts about to be kept", source: source.into() })?;
         sqlx::query(
             "INSERT INTO good_revision (only, revision, at, texts) VALUES (1, ?, ?, ?)
@@ -67,10 +70,12 @@ impl Journal {
             what: "a last good revision",
             source,
         };
+        let pairs: Vec<(String, String)> = serde_json::from_str(&texts).map_err(|error| damaged(error.into()))?;
+        let text = |(path, text): (String, String)| SourceText { path: path.into(), bytes: text.into_bytes() };
         Ok(Some(GoodRevision {
             revision: Revision(revision),
             at: Timestamp::from_second(at).map_err(|error| damaged(error.into()))?,
-            texts: serde_json::from_str(&texts).map_err(|error| damaged(error.into()))?,
+            texts: pairs.into_iter().map(text).collect(),
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! Every code a manifest problem can have: stable, with a title and a paragraph for `explain`.
 //!
-//! `TW00nn` a file, `TW01nn` a document, `TW02nn` a value, `TW03nn` the whole set, `TW04nn` the source folder. A code is
+//! `TW00nn` a file, `TW01nn` a document, `TW02nn` a value, `TW03nn` the whole set, `TW04nn` the source folder,
+//! `TW05nn` the settings. A code is
 //! never given another meaning; one that is no longer used is not used again. A test checks that each is used.
 
 /// A kind of problem.
@@ -58,6 +59,9 @@ codes! {
         "An alias must follow its anchor, in the same document, and not stand inside it."
     MORE_PROBLEMS "TW0013" "more problems than are shown"
         "Only the first 500 problems of a file are shown. Mend those and run it again."
+
+    TOO_MANY_VALUES "TW0014" "too many values in one document"
+        "A document may hold 100,000 values. Several documents may stand in a file, with `---` between them."
 
     API_VERSION "TW0101" "apiVersion is not one that is understood"
         "Every document begins with `apiVersion: tierwright.dev/v1`."
@@ -164,4 +168,25 @@ codes! {
         "A file that cannot be read might hold any manifest, so the source as a whole is refused."
     USER_DATA "TW0405" "user data that cannot be read"
         "userDataFile names a file in the administrator's secretsDir; it must be there, be UTF-8 text and have 1 MiB at most."
+
+    NO_SETTINGS "TW0501" "the settings file cannot be read"
+        "Settings are looked for at --config, then $TIERWRIGHT_CONFIG, then /etc/tierwright/tierwright.yaml. They hold one YAML document."
+    PASSWORD_INLINE "TW0502" "a password in the settings file"
+        "Passwords do not stand in the settings, which are copied, shown and kept in Git. Put it into a file that only tierwright can read (passwordFile), or into an environment variable (passwordEnv)."
+    CREDENTIALS "TW0503" "not exactly one source of the password"
+        "credentials needs a username and exactly one of passwordFile and passwordEnv."
+    PIN "TW0504" "not a certificate's SHA-256"
+        "A pin is the SHA-256 of the server certificate's DER form in 64 hex digits; `tierwright check` shows the one that a server presents."
+    TLS "TW0505" "two ways to trust a certificate"
+        "A certificate is trusted by its pin, by a caFile, or by the system's roots; a pin is enough on its own."
+    URL "TW0506" "not the URL of an endpoint"
+        "An endpoint is reached by https, with a host and nothing of the account in the URL."
+    URLS "TW0507" "not exactly one of url and urls"
+        "One server has a url; the hosts of a cluster or pool are listed in urls."
+    SAME_ENDPOINT "TW0508" "two endpoints with one name"
+        "Tiers name endpoints, and so do marks in the journal; a name stands for one of them."
+    NOT_YET "TW0509" "not built yet"
+        "The setting is reserved for a later version."
+    ENVIRONMENT "TW0510" "an environment variable that cannot be used"
+        "TIERWRIGHT_* variables override single settings and are checked as these are."
 }

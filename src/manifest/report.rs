@@ -69,8 +69,8 @@ impl Problem {
 pub struct Report {
     problems: Vec<Problem>,
     per_file: BTreeMap<u32, u32>,
-    /// Of files with more: where the first of them stands, and how many.
-    unshown: BTreeMap<u32, (Place, u32)>,
+    /// Of files with more: where the first of them stands.
+    unshown: BTreeMap<u32, Place>,
     count: u64,
     errors: bool,
     guesses: usize,
@@ -118,6 +118,11 @@ impl Report {
         self.count == 0
     }
 
+    /// Has this file so many problems that no more are kept? Loops over what a file may hold a million of end then.
+    pub fn is_full(&self, file: u32) -> bool {
+        self.per_file.get(&file).is_some_and(|told| *told > PER_FILE)
+    }
+
     /// Was there an error?
     pub fn has_errors(&self) -> bool {
         self.errors
@@ -125,14 +130,18 @@ impl Report {
 
     /// The candidate that is nearest to what was written, if one is near.
     pub fn nearest<'c>(&mut self, written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+        if written.len() > 80 || self.guesses == 0 {
+            return None;
+        }
+        let written = written.to_ascii_lowercase();
         let mut best: Option<(f64, &str)> = None;
         for candidate in candidates {
-            if candidate.len().abs_diff(written.len()) > 4 || written.len() > 80 {
+            if candidate.len().abs_diff(written.len()) > 4 {
                 continue;
             }
             let Some(left) = self.guesses.checked_sub(1) else { break };
             self.guesses = left;
-            let near = strsim::jaro_winkler(&written.to_ascii_lowercase(), &candidate.to_ascii_lowercase());
+            let near = strsim::jaro_winkler(&written, &candidate.to_ascii_lowercase());
             if near > 0.84 && best.is_none_or(|(score, _)| near > score) {
                 best = Some((near, candidate));
             }
@@ -161,9 +170,9 @@ impl Report {
                 related: related.collect(),
             });
         }
-        for (place, more) in self.unshown.into_values() {
+        for place in self.unshown.into_values() {
             let (origin, _) = locate(place, texts, &mut lines);
-            diagnostics.push(unshown(origin, more));
+            diagnostics.push(unshown(origin));
         }
         diagnostics.sort();
         diagnostics.dedup();
@@ -180,20 +189,20 @@ impl Report {
             let last = self.problems.len() - 1;
             &mut self.problems[last]
         } else {
-            self.unshown.entry(place.file).or_insert((place, 0)).1 += 1;
+            self.unshown.entry(place.file).or_insert(place);
             self.unheard.insert(problem)
         }
     }
 }
 
 /// Says that a file has more problems than were shown.
-fn unshown(origin: Origin, more: u32) -> Diagnostic {
+fn unshown(origin: Origin) -> Diagnostic {
     Diagnostic {
         origin,
         length: 1,
         severity: Severity::Error,
         code: codes::MORE_PROBLEMS.id,
-        summary: format!("{more} more problems in this file are not shown"),
+        summary: format!("more than {PER_FILE} problems in this file; the others are not shown"),
         hint: Some("mend the ones above and run it again".into()),
         source_line: String::new(),
         related: Vec::new(),
@@ -276,17 +285,22 @@ fn indent(line: &[u8]) -> Option<usize> {
     line.iter().position(|byte| !byte.is_ascii_whitespace())
 }
 
-/// Characters up to the end of a `userData` key on that line (not of `userDataFile`).
+/// Characters up to the end of a `userData` or `password` key on that line (not of `userDataFile`, `passwordEnv`).
 fn after_user_data(line: &[u8]) -> Option<usize> {
-    let name = b"userData";
-    let at = line.windows(name.len()).position(|window| window == name)?;
-    let end = at + name.len();
-    if line.get(end).is_some_and(u8::is_ascii_alphanumeric) {
-        return None;
-    }
-    let quote = usize::from(line.get(end).is_some_and(|byte| matches!(byte, b'"' | b'\'')));
-    let colon = line[end + quote..].iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
-    Some(String::from_utf8_lossy(&line[..end + quote + colon]).chars().count() + 1)
+    [b"userData".as_slice(), b"password"].iter().filter_map(|name| after_key(line, name)).min()
+}
+
+fn after_key(line: &[u8], name: &[u8]) -> Option<usize> {
+    let mut places = line.windows(name.len()).enumerate().filter(|(_, window)| *window == name);
+    places.find_map(|(at, _)| {
+        let end = at + name.len();
+        if line.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+            return None;
+        }
+        let quote = usize::from(line.get(end).is_some_and(|byte| matches!(byte, b'"' | b'\'')));
+        let colon = line[end + quote..].iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
+        Some(String::from_utf8_lossy(&line[..end + quote + colon]).chars().count() + 1)
+    })
 }
 
 /// A text as it may stand in a message: cut at 60 characters, control characters escaped.

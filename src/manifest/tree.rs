@@ -17,6 +17,9 @@ use super::report::{Place, Report};
 /// Deepest nesting of a document.
 pub const MAX_DEPTH: usize = 64;
 
+/// Values in one document; a manifest of a person has a hundred, a large generated tier some ten thousand.
+pub const MAX_NODES: usize = 100_000;
+
 /// What all aliases of a file may expand to: nodes, and one more for each 64 bytes of text.
 pub const MAX_EXPANSION: usize = 20_000;
 
@@ -81,8 +84,15 @@ pub struct Tree<'t> {
 
 /// Reads the documents of a text, up to the first thing that cannot be read past.
 pub fn parse<'t>(file: u32, text: &'t str, report: &mut Report) -> Tree<'t> {
-    let mut builder =
-        Builder { file, stack: Vec::new(), anchors: HashMap::new(), expanded: 0, documents: Vec::new(), report };
+    let mut builder = Builder {
+        file,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        expanded: 0,
+        nodes: 0,
+        documents: Vec::new(),
+        report,
+    };
     // Tag handles (`%TAG`) last for one document, so no tag is kept.
     let mut parser = Parser::<StrInput<'t>>::new_from_str(text);
     let mut cut = false;
@@ -128,6 +138,7 @@ struct Builder<'t, 'r> {
     stack: Vec<Open<'t>>,
     anchors: HashMap<usize, Anchored<'t>>,
     expanded: usize,
+    nodes: usize,
     documents: Vec<Node<'t>>,
     report: &'r mut Report,
 }
@@ -136,7 +147,10 @@ impl<'t> Builder<'t, '_> {
     fn take(&mut self, event: Event<'t>, span: Span) -> Result<(), Stop> {
         let spot = spot(span);
         match event {
-            Event::DocumentStart(_) => self.anchors.clear(),
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                self.nodes = 0;
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), spot);
                 let plain = style == ScalarStyle::Plain;
@@ -185,6 +199,12 @@ impl<'t> Builder<'t, '_> {
 
     /// A node is complete: it goes into what is open, or is a document.
     fn node(&mut self, node: Node<'t>, anchor: usize, height: usize) -> Result<(), Stop> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            self.error(node.spot, codes::TOO_MANY_VALUES, format!("more than {MAX_NODES} values in one document"))
+                .hint("split it into several documents");
+            return Err(Stop);
+        }
         if anchor > 0 {
             // The copy kept for aliases counts too, or nested anchors alone would multiply the text.
             let weight = weight(&node);
@@ -243,20 +263,30 @@ impl<'t> Builder<'t, '_> {
 
     /// Keeps the first of each key; true if there was a second.
     fn refuse_duplicates(&mut self, entries: &mut Vec<(Key<'t>, Node<'t>)>) -> bool {
-        let mut seen: HashMap<Cow<'t, str>, Spot> = HashMap::with_capacity(entries.len());
         let before = entries.len();
+        let twice = before > 1 && {
+            let mut names: Vec<&str> = entries.iter().map(|(key, _)| &*key.text).collect();
+            names.sort_unstable();
+            names.windows(2).any(|pair| pair[0] == pair[1])
+        };
+        if !twice {
+            return false;
+        }
+        let mut seen: HashMap<Cow<'t, str>, Spot> = HashMap::with_capacity(before);
         entries.retain(|(key, _)| match seen.get(&key.text) {
             None => {
                 seen.insert(key.text.clone(), key.spot);
                 true
             }
             Some(first) => {
-                let summary = format!("`{}` is given twice", super::report::shown(&key.text));
-                let file = self.file;
-                self.report
-                    .error(Place { file, spot: key.spot }, codes::DUPLICATE_FIELD, summary)
-                    .hint("keep one of them")
-                    .related(Place { file, spot: *first }, "first given here");
+                if !self.report.is_full(self.file) {
+                    let summary = format!("`{}` is given twice", super::report::shown(&key.text));
+                    let file = self.file;
+                    self.report
+                        .error(Place { file, spot: key.spot }, codes::DUPLICATE_FIELD, summary)
+                        .hint("keep one of them")
+                        .related(Place { file, spot: *first }, "first given here");
+                }
                 false
             }
         });

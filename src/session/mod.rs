@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 pub use reading::Wanted;
 
@@ -59,6 +59,8 @@ pub struct Session {
     clock: Clock,
     endpoints: Endpoints,
     journal: OnceCell<Journal>,
+    /// The configured source as last read.
+    source: Mutex<Option<Wanted>>,
     /// Names this run in the log and the journal.
     run: String,
 }
@@ -119,7 +121,15 @@ impl Session {
     /// With endpoints at hand: for tests and embedders.
     pub fn with_endpoints(settings: Settings, clock: Clock, endpoints: Endpoints) -> Self {
         let policy = settings.policy();
-        Self { settings, policy, clock, endpoints, journal: OnceCell::new(), run: ids::run_id() }
+        Self {
+            settings,
+            policy,
+            clock,
+            endpoints,
+            journal: OnceCell::new(),
+            source: Mutex::new(None),
+            run: ids::run_id(),
+        }
     }
 
     /// The settings it was opened with.

@@ -13,7 +13,7 @@ use crate::manifest::codes;
 use crate::manifest::{self, SourceText};
 use crate::model::{Desired, Origin, Revision};
 
-pub use user_data::user_data;
+pub use user_data::{user_data, user_data_of};
 
 /// What was read.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Loaded {
     pub instance_types: usize,
     /// Set when there was nothing to read.
     pub problem: Option<SourceProblem>,
+    /// The texts it was made from, by path.
+    pub texts: Vec<SourceText>,
 }
 
 /// Why there was nothing to read.
@@ -57,7 +59,17 @@ pub struct SourceRead {
 
 /// Reads, checks and resolves a folder of manifests, or one file.
 pub fn load(path: &Path) -> Loaded {
-    let SourceRead { texts, revision, mut diagnostics, missing } = folder::read(path);
+    resolve(path, read(path))
+}
+
+/// Reads a folder of manifests, or one file, without looking into them: enough to see that nothing changed.
+pub fn read(path: &Path) -> SourceRead {
+    folder::read(path)
+}
+
+/// Checks and resolves what was read from `path`.
+pub fn resolve(path: &Path, read: SourceRead) -> Loaded {
+    let SourceRead { texts, revision, mut diagnostics, missing } = read;
     let files = texts.len();
     let compiled = manifest::compile(revision.clone(), &texts);
     let problem = match (missing, compiled.manifests) {
@@ -83,6 +95,7 @@ pub fn load(path: &Path) -> Loaded {
         files,
         instance_types: compiled.instance_types,
         problem,
+        texts,
     }
 }
 

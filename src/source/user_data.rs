@@ -17,20 +17,27 @@ pub fn user_data(desired: &Desired, secrets_dir: &Path) -> Result<BTreeMap<VmKey
     let mut found = BTreeMap::new();
     let mut problems = Vec::new();
     for vm in desired.vms.values() {
-        match &vm.cloud_init {
-            None => {}
-            Some(CloudInit::Inline(secret)) => {
-                found.insert(vm.key.clone(), secret.clone());
+        match user_data_of(vm, secrets_dir) {
+            Ok(None) => {}
+            Ok(Some(secret)) => {
+                found.insert(vm.key.clone(), secret);
             }
-            Some(CloudInit::File(name)) => match read(&secrets_dir.join(name)) {
-                Ok(secret) => {
-                    found.insert(vm.key.clone(), secret);
-                }
-                Err(why) => problems.push(problem(vm, name, secrets_dir, &why)),
-            },
+            Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+/// The user data of one VM; `None` when its manifest has none.
+pub fn user_data_of(vm: &VmSpec, secrets_dir: &Path) -> Result<Option<Secret>, Diagnostic> {
+    match &vm.cloud_init {
+        None => Ok(None),
+        Some(CloudInit::Inline(secret)) => Ok(Some(secret.clone())),
+        Some(CloudInit::File(name)) => {
+            let read = read(&secrets_dir.join(name));
+            read.map(Some).map_err(|why| problem(vm, name, secrets_dir, &why))
+        }
+    }
 }
 
 fn read(path: &Path) -> io::Result<Secret> {

@@ -13,8 +13,9 @@ use tierwright::gate::Who;
 use tierwright::journal::Journal;
 use tierwright::mark::{Applied, Mark, Protection};
 use tierwright::model::{
-    Bytes, Config, Desired, Digest, EndpointName, Firmware, GuestAgent, GuestOs, HypervisorType, Hot, ObservedVm,
-    OnRemove, OwnId, Placed, Placement, PowerState, Prune, Revision, Shutdown as GuestShutdown, TierName, VmConfig, VmKey,
+    Bytes, Config, Desired, Digest, EndpointName, Firmware, GuestAgent, GuestOs, Hot, HypervisorType, ObservedVm,
+    OnRemove, OwnId, Placed, Placement, PowerState, Prune, Revision, Shutdown as GuestShutdown, TierName, VmConfig,
+    VmKey, VmSpec,
 };
 use tierwright::plan::{
     Action, Because, Change, CreateVm, EndpointPolicy, EndpointState, Landing, Limits, Manage, Operation, Plan, Policy,
@@ -308,4 +309,33 @@ pub fn memory_of(vm: &ObservedVm) -> Bytes {
 
 pub fn approvals(digests: &[&str]) -> BTreeSet<String> {
     digests.iter().map(ToString::to_string).collect()
+}
+
+/// A blank VM as desired.
+pub fn spec(key_text: &str) -> VmSpec {
+    VmSpec {
+        key: key(key_text),
+        labels: BTreeMap::new(),
+        tier: tier(),
+        instance_type: None,
+        cpus: 2,
+        memory: Bytes::gib(4),
+        image: None,
+        guest_os: GuestOs::Linux,
+        firmware: Firmware::Uefi,
+        disks: Vec::new(),
+        nics: Vec::new(),
+        power: None,
+        cloud_init: None,
+        prevent_destroy: false,
+        on_remove: OnRemove::Delete,
+        allow_reboot: tierwright::model::AllowReboot::Never,
+        shutdown: GuestShutdown::default(),
+        delete_disks: false,
+        ignore_drift: BTreeSet::new(),
+        depends_on: BTreeSet::new(),
+        renamed_from: None,
+        adopt: None,
+        origin: tierwright::model::Origin::default(),
+    }
 }

@@ -38,13 +38,13 @@ pub enum Fault {
 
 /// See the module.
 pub struct Memory {
-    name: EndpointName,
+    pub name: EndpointName,
     pub vms: Mutex<BTreeMap<OwnId, ObservedVm>>,
     pub faults: Mutex<BTreeMap<VmKey, Fault>>,
     /// `KEY CALL`, in the order of sending.
     pub calls: Mutex<Vec<String>>,
     /// Steps at a time, now and at most.
-    busy: AtomicUsize,
+    pub busy: AtomicUsize,
     pub most_busy: AtomicUsize,
     /// Each step waits here for others to be in the same place.
     pub meet: Option<Barrier>,

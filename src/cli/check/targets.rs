@@ -89,3 +89,88 @@ pub(super) async fn desired(session: &Session) -> anyhow::Result<Option<Arc<Desi
     }
     Ok(look.desired)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Capabilities, Host, Image, Network, Storage};
+    use crate::model::{Bytes, HypervisorType, NetworkTarget};
+
+    const TIER: &str = "apiVersion: tierwright.dev/v1
+kind: Tier
+metadata: {name: tier-1}
+spec:
+  endpoints: [vc]
+  placement: {cluster: gold, folder: Prod, storage: flash}
+  images: {debian: {template: tmpl}}
+  networks: {app: {portGroup: PG-APP}}
+";
+
+    fn tier() -> Tier {
+        let text = crate::manifest::SourceText { path: "tier.yaml".into(), bytes: TIER.as_bytes().to_vec() };
+        let desired = crate::manifest::compile(crate::model::Revision::default(), &[text]).desired;
+        desired.expect("a valid tier").tiers.into_values().next().expect("one")
+    }
+
+    fn observed(catalog: Catalog) -> Observed {
+        let capabilities = Capabilities {
+            hypervisor: HypervisorType::Vsphere,
+            product: "test".into(),
+            create_from_image: true,
+            create_blank: true,
+            cloud_init: true,
+            own_id_is_identity: true,
+            names_by_folder: true,
+        };
+        Observed {
+            capabilities,
+            incomplete: None,
+            vms: Vec::new(),
+            catalog,
+            missing: std::collections::BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn everything_that_a_tier_names_and_an_empty_endpoint_lacks_is_told() {
+        let told = missing(&tier(), &observed(Catalog::default()));
+        assert_eq!(
+            told,
+            [
+                "image debian (tmpl)",
+                "network app (PG-APP)",
+                "storage of placement (flash)",
+                "cluster gold",
+                "folder Prod"
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_told_when_all_is_there() {
+        let size = Bytes::gib(1);
+        let target = NetworkTarget { name: "PG-APP".into(), vlan: None };
+        let catalog = Catalog {
+            hosts: vec![Host {
+                name: "esx".into(),
+                cluster: Some("gold".into()),
+                datacenter: None,
+                memory: size,
+                usable: true,
+            }],
+            storage: vec![Storage {
+                name: "flash".into(),
+                datacenter: None,
+                capacity: size,
+                free: size,
+                hosts: Vec::new(),
+                usable: true,
+            }],
+            networks: vec![Network { target, datacenter: None, hosts: Vec::new() }],
+            images: vec![Image { source: "tmpl".into(), datacenter: None, disks: Vec::new(), firmware: None }],
+            folders: vec![crate::inventory::Folder { path: "Prod".into(), datacenter: None }],
+            resource_pools: Vec::new(),
+        };
+        assert_eq!(missing(&tier(), &observed(catalog)), Vec::<String>::new());
+    }
+}

@@ -1,26 +1,34 @@
 //! The story, chapter by chapter. Each shows something and claims what must then be true.
 
+use anyhow::Context as _;
+
 use super::narrator::{self, Narrator};
 use super::stage::Stage;
 use crate::apply::{ApplyReport, StepOutcome};
 use crate::cli::{drift, view};
 use crate::lab::world::Power;
-use crate::plan::{Action, BlockCode, Plan};
+use crate::plan::render;
+use crate::plan::{Action, BlockCode, Landing, Plan};
 
+/// Gets more memory while it runs.
+const DATABASE: &str = "erp/database.yaml";
+/// Has no hot-add, and may not be rebooted.
+const CONTROLLER: &str = "erp/directory.yaml";
 /// Runs; somebody will switch it off.
 const SWITCHED_OFF: &str = "erp-app-01";
 /// Its first NIC will be moved by somebody.
 const MOVED: &str = "erp-db-01";
 /// Where to.
 const WRONG_NETWORK: &str = "VM Network";
-/// The manifest that will be deleted, and the VM it describes.
-const REMOVED: (&str, &str) = ("vms/erp-report.yaml", "erp-report-01");
+/// A file of two VMs, and the one that will be deleted from it.
+const REMOVED: (&str, &str) = ("web/shop.yaml", "shop-02");
 
 /// Tells all of it.
 pub async fn tell(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     preview(stage, narrator).await?;
     make_it_so(stage, narrator).await?;
     nothing_left(stage, narrator).await?;
+    change(stage, narrator).await?;
     behind_its_back(stage, narrator).await?;
     heal(stage, narrator).await?;
     removal(stage, narrator).await?;
@@ -81,6 +89,27 @@ async fn nothing_left(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<
     narrator.claim(report.steps.is_empty() && stage.changes() == before, "and not one changing call was made")
 }
 
+async fn change(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
+    let text = "Two VMs get more memory in Git. One can take it while it runs. The other has no hot-add, and its manifest\n\
+                does not allow a reboot: tierwright reads that from the VM itself, and holds the change back.";
+    narrator.chapter("A change that says how it lands", text).await?;
+    let before = stage.read(CONTROLLER)?;
+    stage.edit(DATABASE, "memory: 48GiB", "memory: 64GiB")?;
+    stage.edit(CONTROLLER, "instanceType: medium", "instanceType: medium\n  memory: 12GiB")?;
+    narrator::command("tierwright plan -o diff")?;
+    let (look, plan) = stage.plan(&[]).await?;
+    narrator.output(&render::diff(&plan)).await?;
+    narrator::command("tierwright apply")?;
+    let report = stage.apply(&look).await?;
+    told(narrator, &plan, &report)?;
+    let held = plan.blocked.iter().any(|blocked| blocked.code == BlockCode::RebootNotAllowed);
+    let hot = plan.steps.iter().all(|step| step.lands == Landing::Hot);
+    let memory = stage.lab.world().with(|world| world.vm_named(MOVED).map(|vm| (vm.memory_mib, vm.power)));
+    let holds = hot && held && memory == Some((64 * 1024, Power::On));
+    narrator.claim(holds, "64 GiB, added while it ran; the other was left alone")?;
+    stage.write(CONTROLLER, &before)
+}
+
 async fn behind_its_back(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let text = format!(
         "At the vCenter console somebody moves {MOVED} to the network `{WRONG_NETWORK}`, and switches {SWITCHED_OFF} off."
@@ -120,9 +149,11 @@ async fn heal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
 
 async fn removal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let (file, name) = REMOVED;
-    let text = format!("Somebody deletes {file}: the VM {name} has left Git. Nothing happens to it, yet.");
+    let text = format!("Somebody takes {name} out of {file}. Nothing happens to the VM, yet.");
     narrator.chapter("A removal needs a person", &text).await?;
-    std::fs::rename(stage.manifest(file), stage.manifest(&kept(file)))?;
+    let whole = stage.read(file)?;
+    let (first, _) = whole.split_once("\n---\n").context("the example holds two VMs")?;
+    stage.write(file, &format!("{first}\n"))?;
     narrator::command("tierwright apply --yes")?;
     let (look, plan) = stage.plan(&[]).await?;
     narrator.output(&view::plan_text(&plan)).await?;
@@ -147,14 +178,13 @@ async fn removal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
             vm.power == Power::Off && vm.nics.iter().all(|nic| !nic.start_connected) && !vm.disks.is_empty()
         })
     });
-    narrator
-        .claim(retired, "it is only retired: shut down, disconnected, renamed. Its disks are kept for the grace days")
+    narrator.claim(retired, "it is only retired: shut down, disconnected, renamed. Its disks are kept for 7 days")?;
+    stage.write(file, &whole)
 }
 
 async fn and_back(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let (file, name) = REMOVED;
-    narrator.chapter("That was a mistake", &format!("So {file} is put back.")).await?;
-    std::fs::rename(stage.manifest(&kept(file)), stage.manifest(file))?;
+    narrator.chapter("That was a mistake", &format!("So {file} is put back as it was.")).await?;
     narrator::command("tierwright apply")?;
     let (look, plan) = stage.plan(&[]).await?;
     let report = stage.apply(&look).await?;
@@ -196,9 +226,4 @@ fn unmanaged(stage: &Stage) -> usize {
         .lab
         .world()
         .with(|world| world.vms().filter(|vm| !vm.template && vm.setting("tierwright.mark").is_none()).count())
-}
-
-/// A name that no reader of manifests takes up.
-fn kept(file: &str) -> String {
-    format!("{file}.deleted")
 }

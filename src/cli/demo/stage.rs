@@ -64,6 +64,23 @@ impl Stage {
         self.folder.join("manifests").join(name)
     }
 
+    /// The text of a manifest file.
+    pub fn read(&self, name: &str) -> anyhow::Result<String> {
+        std::fs::read_to_string(self.manifest(name)).with_context(|| format!("reading {name}"))
+    }
+
+    /// Writes a manifest file.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        std::fs::write(self.manifest(name), text).with_context(|| format!("writing {name}"))
+    }
+
+    /// Changes a manifest file, as a person with an editor.
+    pub fn edit(&self, name: &str, old: &str, new: &str) -> anyhow::Result<()> {
+        let text = self.read(name)?;
+        anyhow::ensure!(text.contains(old), "{name} has no `{old}`");
+        self.write(name, &text.replacen(old, new, 1))
+    }
+
     /// What `plan` does.
     pub async fn look(&self, approvals: &[&str]) -> anyhow::Result<Look> {
         let (events, stream) = EventSink::channel();

@@ -46,6 +46,9 @@ fn check_vm(known: &Known<'_>, key: &VmKey, written: &Written<VmManifest>, repor
         Targets { name, tier, file: written.file }.check(spec, report);
     }
     for other in &spec.depends_on {
+        if report.is_full(written.file) {
+            break;
+        }
         if other.value == *key || known.vms.contains_key(&other.value) || !known.complete {
             continue; // a VM that depends on itself is a cycle
         }
@@ -81,10 +84,12 @@ fn offered(found: &Written<InstanceTypeManifest>, name: &str, tier: Option<&str>
 fn no_such_vm(known: &Known<'_>, key: &VmKey, at: Place, other: &VmKey, report: &mut Report) {
     // Most often the project was left out.
     let same_project = VmKey::new(key.project(), other.name().as_str()).ok().filter(|key| known.vms.contains_key(key));
-    let meant = same_project.map(|key| key.to_string()).or_else(|| {
-        let keys: Vec<String> = known.vms.keys().take(20_000).map(ToString::to_string).collect();
-        report.nearest(&other.to_string(), keys.iter().map(String::as_str)).map(ToOwned::to_owned)
+    let near = same_project.or_else(|| {
+        let names = known.vms.keys().filter(|key| key.project() == other.project()).map(|key| key.name().as_str());
+        let name = report.nearest(other.name().as_str(), names)?;
+        VmKey::new(other.project(), name).ok()
     });
+    let meant = near.map(|key| key.to_string());
     report.error(at, codes::NO_SUCH_VM, format!("there is no VM `{other}`")).meant(meant.as_deref());
 }
 

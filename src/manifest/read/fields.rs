@@ -3,6 +3,9 @@
 //! A field is known once it was asked for, so the readers are themselves the list of fields; a test holds that list
 //! against the JSON Schemas.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use super::{Reader, Slot};
 use crate::manifest::codes;
 use crate::manifest::report::shown;
@@ -10,11 +13,11 @@ use crate::manifest::schema::{At, Named};
 use crate::manifest::tree::{Key, Node, Spot, Value};
 
 /// The entries of one mapping, being asked for.
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     /// What messages call the mapping.
     name: &'n str,
     /// Where its key stands, for problems with what is not there.
-    pub(super) key: Spot,
+    pub(crate) key: Spot,
     entries: &'n [(Key<'n>, Node<'n>)],
     broken: bool,
     known: Vec<&'static str>,
@@ -22,7 +25,7 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// The field, if it is there.
-    pub(super) fn optional(&mut self, name: &'static str) -> Option<Slot<'n>> {
+    pub(crate) fn optional(&mut self, name: &'static str) -> Option<Slot<'n>> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
@@ -30,12 +33,12 @@ impl<'n> Fields<'n> {
     }
 
     /// The field, if it is there, without asking for it.
-    pub(super) fn find(&self, name: &'static str) -> Option<Slot<'n>> {
+    pub(crate) fn find(&self, name: &'static str) -> Option<Slot<'n>> {
         self.entries.iter().find(|(key, _)| key.text == name).map(|(key, node)| Slot { name, key: key.spot, node })
     }
 
     /// The field, which must be there.
-    pub(super) fn required(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Slot<'n>> {
+    pub(crate) fn required(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Slot<'n>> {
         let slot = self.optional(name);
         // A misspelt field is told as unknown, with what was meant; that it is missing too follows from that.
         if slot.is_none() && !self.broken && !self.has_nearly(reader, name) {
@@ -45,7 +48,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads an optional field, with its position.
-    pub(super) fn read<'r, T>(
+    pub(crate) fn read<'r, T>(
         &mut self,
         reader: &mut Reader<'r>,
         name: &'static str,
@@ -56,7 +59,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads a required field, with its position.
-    pub(super) fn need<'r, T>(
+    pub(crate) fn need<'r, T>(
         &mut self,
         reader: &mut Reader<'r>,
         name: &'static str,
@@ -67,8 +70,11 @@ impl<'n> Fields<'n> {
     }
 
     /// Tells of every field that nobody asked for.
-    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+    pub(crate) fn finish(self, reader: &mut Reader<'_>) {
         for (key, _) in self.entries {
+            if reader.report.is_full(reader.file) {
+                break;
+            }
             if self.known.contains(&&*key.text) {
                 continue;
             }
@@ -86,24 +92,24 @@ impl<'n> Fields<'n> {
     }
 
     /// Is one of these there?
-    pub(super) fn has_any(&self, names: &[&str]) -> bool {
+    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
         self.entries.iter().any(|(key, _)| names.contains(&&*key.text))
     }
 
     /// Is there something that will be told as unknown or was refused, so that what seems missing may be meant by it?
-    pub(super) fn has_unknown(&self) -> bool {
+    pub(crate) fn has_unknown(&self) -> bool {
         self.broken || self.entries.iter().any(|(key, _)| !self.known.contains(&&*key.text))
     }
 
     /// What messages call it.
-    pub(super) fn called(&self) -> String {
+    pub(crate) fn called(&self) -> String {
         if self.name.contains(' ') { self.name.to_owned() } else { format!("`{}`", self.name) }
     }
 }
 
 impl Reader<'_> {
     /// The fields of a mapping.
-    pub(super) fn mapping<'n>(&mut self, slot: Slot<'n>) -> Option<Fields<'n>> {
+    pub(crate) fn mapping<'n>(&mut self, slot: Slot<'n>) -> Option<Fields<'n>> {
         match &slot.node.value {
             Value::Mapping { entries, broken } => {
                 Some(Fields { name: slot.name, key: slot.key, entries, broken: *broken, known: Vec::new() })
@@ -116,7 +122,7 @@ impl Reader<'_> {
     }
 
     /// The items of a list.
-    pub(super) fn list<'n>(&mut self, slot: Slot<'n>) -> Option<Vec<Slot<'n>>> {
+    pub(crate) fn list<'n>(&mut self, slot: Slot<'n>) -> Option<Vec<Slot<'n>>> {
         match &slot.node.value {
             Value::Sequence(items) => {
                 Some(items.iter().map(|node| Slot { name: slot.name, key: node.spot, node }).collect())
@@ -129,33 +135,42 @@ impl Reader<'_> {
     }
 
     /// The items of a list, each read, none twice.
-    pub(super) fn distinct<'n, T: PartialEq + std::fmt::Display>(
+    pub(crate) fn distinct<'n, T: Clone + Eq + Hash + std::fmt::Display>(
         &mut self,
         slot: Slot<'n>,
         read: impl Fn(&mut Self, Slot<'n>) -> Option<T>,
     ) -> Vec<At<T>> {
-        let mut found: Vec<At<T>> = Vec::new();
-        for item in self.list(slot).unwrap_or_default() {
+        let items = self.list(slot).unwrap_or_default();
+        let mut found: Vec<At<T>> = Vec::with_capacity(items.len());
+        let mut seen: HashMap<T, Spot> = HashMap::new();
+        for item in items {
+            if self.report.is_full(self.file) {
+                break;
+            }
             let Some(value) = read(self, item) else { continue };
-            // Lists of a manifest are short; the bound keeps a hostile one from costing a square.
-            let first = found.iter().take(1000).find(|other| other.value == value).map(|other| other.spot);
-            match first {
-                Some(first) => self.repeated(slot.name, &value.to_string(), item.key, first),
-                None => found.push(At { value, spot: item.node.spot }),
+            match seen.get(&value) {
+                Some(first) => {
+                    let first = *first;
+                    self.repeated(slot.name, &value.to_string(), item.key, first);
+                }
+                None => {
+                    seen.insert(value.clone(), item.key);
+                    found.push(At { value, spot: item.node.spot });
+                }
             }
         }
         found
     }
 
     /// Tells that a list names something twice.
-    pub(super) fn repeated(&mut self, list: &str, what: &str, spot: Spot, first: Spot) {
+    pub(crate) fn repeated(&mut self, list: &str, what: &str, spot: Spot, first: Spot) {
         let first = self.place(first);
         self.error(spot, codes::REPEATED, format!("`{}` is named twice in `{list}`", shown(what)))
             .related(first, "first named here");
     }
 
     /// The entries of a mapping whose keys are names, each read.
-    pub(super) fn named<'n, T>(
+    pub(crate) fn named<'n, T>(
         &mut self,
         slot: Slot<'n>,
         name: impl Fn(&mut Self, &str, Spot) -> Option<String>,
@@ -167,6 +182,9 @@ impl Reader<'_> {
         };
         let mut named = Vec::with_capacity(entries.len());
         for (key, node) in entries {
+            if self.report.is_full(self.file) {
+                break;
+            }
             let name = name(self, &key.text, key.spot);
             let value = read(self, Slot { name: &key.text, key: key.spot, node });
             if let (Some(name), Some(value)) = (name, value) {
@@ -177,7 +195,7 @@ impl Reader<'_> {
     }
 
     /// Tells that a value is a list, a mapping or nothing where something else is needed.
-    pub(super) fn wrong_shape(&mut self, slot: Slot<'_>, needed: &str) {
+    pub(crate) fn wrong_shape(&mut self, slot: Slot<'_>, needed: &str) {
         let is = match &slot.node.value {
             Value::Scalar { text, plain: true } if super::scalars::is_null(text) => {
                 self.error(slot.key, codes::EMPTY_VALUE, format!("`{}` has no value", shown(slot.name)))

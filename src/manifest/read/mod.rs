@@ -8,7 +8,7 @@
 //!
 //! A value that cannot be read is reported once, here, and is absent afterwards. Nothing here looks at a second document.
 
-mod fields;
+pub(crate) mod fields;
 mod instance_type;
 mod network;
 mod scalars;
@@ -17,6 +17,7 @@ mod values;
 mod virtual_machine;
 
 pub use scalars::Words;
+pub(crate) use values::seconds;
 
 use super::codes;
 use super::guard;
@@ -106,27 +107,27 @@ enum Kind {
 
 /// A field in a mapping, or an item of a list: what the readers of values take.
 #[derive(Debug, Clone, Copy)]
-struct Slot<'n> {
+pub(crate) struct Slot<'n> {
     /// What messages call it.
-    name: &'n str,
+    pub(crate) name: &'n str,
     /// Where the key stands; of an item, the item.
-    key: Spot,
+    pub(crate) key: Spot,
     /// The value.
-    node: &'n Node<'n>,
+    pub(crate) node: &'n Node<'n>,
 }
 
-/// Reads the values of one file.
-struct Reader<'r> {
-    file: u32,
-    report: &'r mut Report,
+/// Reads the values of one file. The settings are read by it too, so that both kinds of file are judged alike.
+pub(crate) struct Reader<'r> {
+    pub(crate) file: u32,
+    pub(crate) report: &'r mut Report,
 }
 
 impl Reader<'_> {
-    fn place(&self, spot: Spot) -> Place {
+    pub(crate) fn place(&self, spot: Spot) -> Place {
         Place { file: self.file, spot }
     }
 
-    fn error(
+    pub(crate) fn error(
         &mut self,
         spot: Spot,
         code: &'static codes::Code,

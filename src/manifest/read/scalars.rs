@@ -75,7 +75,7 @@ words! {
 
 impl Reader<'_> {
     /// Text, as written; a number or truth value without quotes is refused.
-    pub(super) fn text<'n>(&mut self, slot: Slot<'n>) -> Option<&'n str> {
+    pub(crate) fn text<'n>(&mut self, slot: Slot<'n>) -> Option<&'n str> {
         let Value::Scalar { text, plain } = &slot.node.value else {
             self.wrong_shape(slot, "text");
             return None;
@@ -99,7 +99,7 @@ impl Reader<'_> {
     }
 
     /// A scalar whatever it is, for readers that take a form of their own and say more when it is wrong.
-    pub(super) fn raw<'n>(&mut self, slot: Slot<'n>, needed: &str) -> Option<&'n str> {
+    pub(crate) fn raw<'n>(&mut self, slot: Slot<'n>, needed: &str) -> Option<&'n str> {
         match &slot.node.value {
             Value::Scalar { text, plain } if !(*plain && is_null(text)) => Some(text),
             _ => {
@@ -110,7 +110,7 @@ impl Reader<'_> {
     }
 
     /// A whole number from `least` to `most`.
-    pub(super) fn number(&mut self, slot: Slot<'_>, least: u32, most: u32) -> Option<u32> {
+    pub(crate) fn number(&mut self, slot: Slot<'_>, least: u32, most: u32) -> Option<u32> {
         let text = self.raw(slot, "a number")?;
         let quoted = matches!(slot.node.value, Value::Scalar { plain: false, .. });
         let decimal = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
@@ -133,7 +133,7 @@ impl Reader<'_> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, slot: Slot<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, slot: Slot<'_>) -> Option<bool> {
         let text = self.raw(slot, "true or false")?;
         let quoted = matches!(slot.node.value, Value::Scalar { plain: false, .. });
         let meant = match text.to_ascii_lowercase().as_str() {
@@ -156,7 +156,7 @@ impl Reader<'_> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Words>(&mut self, slot: Slot<'_>) -> Option<T> {
+    pub(crate) fn word<T: Words>(&mut self, slot: Slot<'_>) -> Option<T> {
         let text = self.raw(slot, "one word")?;
         if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
             return Some(*value);
@@ -174,7 +174,7 @@ impl Reader<'_> {
     }
 
     /// One line of text that is not blank.
-    pub(super) fn line(&mut self, slot: Slot<'_>) -> Option<String> {
+    pub(crate) fn line(&mut self, slot: Slot<'_>) -> Option<String> {
         let text = self.text(slot)?;
         let why = match text {
             _ if text.trim().is_empty() => "must not be empty",

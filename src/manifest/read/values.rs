@@ -19,7 +19,7 @@ impl Reader<'_> {
     }
 
     /// The name of an endpoint.
-    pub(super) fn endpoint_name(&mut self, slot: Slot<'_>) -> Option<EndpointName> {
+    pub(crate) fn endpoint_name(&mut self, slot: Slot<'_>) -> Option<EndpointName> {
         self.checked_name(slot, EndpointName::new)
     }
 
@@ -34,11 +34,11 @@ impl Reader<'_> {
     }
 
     /// A project: the same form as a tier's name.
-    pub(super) fn project(&mut self, slot: Slot<'_>) -> Option<String> {
+    pub(crate) fn project(&mut self, slot: Slot<'_>) -> Option<String> {
         self.checked_name(slot, |text| VmKey::new(text, "vm").map(|key| key.project().to_owned()))
     }
 
-    fn checked_name<T>(&mut self, slot: Slot<'_>, make: impl Fn(&str) -> Result<T, NameError>) -> Option<T> {
+    pub(crate) fn checked_name<T>(&mut self, slot: Slot<'_>, make: impl Fn(&str) -> Result<T, NameError>) -> Option<T> {
         let text = self.text(slot)?;
         match make(text) {
             Ok(name) => Some(name),
@@ -174,7 +174,7 @@ impl Reader<'_> {
     }
 
     /// A duration, in seconds.
-    pub(super) fn duration(&mut self, slot: Slot<'_>) -> Option<u32> {
+    pub(crate) fn duration(&mut self, slot: Slot<'_>) -> Option<u32> {
         let text = self.raw(slot, "a duration such as 5m")?;
         if let Some(seconds) = seconds(text) {
             return Some(seconds);
@@ -230,7 +230,7 @@ fn is_word(text: &str, inner: impl Fn(char) -> bool) -> bool {
 }
 
 /// Seconds of `30s`, `5m` or `1h`.
-fn seconds(text: &str) -> Option<u32> {
+pub(crate) fn seconds(text: &str) -> Option<u32> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
         "s" => 1,

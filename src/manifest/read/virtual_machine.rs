@@ -1,5 +1,7 @@
 //! Reads a VirtualMachine.
 
+use std::collections::BTreeSet;
+
 use super::fields::Fields;
 use super::instance_type::MAX_CPUS;
 use super::{Reader, Slot};
@@ -106,6 +108,9 @@ impl Reader<'_> {
     fn disks(&mut self, slot: Slot<'_>) -> Vec<DiskEntry> {
         let mut disks = Vec::new();
         for item in self.list(slot).unwrap_or_default() {
+            if self.report.is_full(self.file) {
+                break;
+            }
             let Some(mut fields) = self.mapping(Slot { name: "a disk", ..item }) else { continue };
             disks.push(DiskEntry {
                 name: fields.need(self, "name", Reader::word_name),
@@ -121,6 +126,9 @@ impl Reader<'_> {
     fn nics(&mut self, slot: Slot<'_>) -> Vec<NicEntry> {
         let mut nics = Vec::new();
         for item in self.list(slot).unwrap_or_default() {
+            if self.report.is_full(self.file) {
+                break;
+            }
             let Some(mut fields) = self.mapping(Slot { name: "a NIC", ..item }) else { continue };
             let name = fields.need(self, "name", Reader::word_name);
             let network = fields.need(self, "network", Reader::word_name);
@@ -223,16 +231,20 @@ impl Reader<'_> {
     }
 
     fn check_ignore_drift(&mut self, body: &VmBody) {
+        if body.ignore_drift.is_empty() {
+            return;
+        }
         let disks = body.disks.iter().flatten().filter_map(|disk| disk.name.as_ref());
         let nics = body.nics.iter().flatten().filter_map(|nic| nic.name.as_ref());
-        let mut known: Vec<String> = IGNORABLE.map(ToOwned::to_owned).to_vec();
-        if !body.ignore_drift.is_empty() {
-            known.extend(disks.map(|disk| format!("disks/{}/size", disk.value)));
-            known.extend(nics.flat_map(|nic| ["network", "mac"].map(|field| format!("nics/{}/{field}", nic.value))));
-        }
+        let mut known: BTreeSet<String> = IGNORABLE.map(ToOwned::to_owned).into();
+        known.extend(disks.map(|disk| format!("disks/{}/size", disk.value)));
+        known.extend(nics.flat_map(|nic| ["network", "mac"].map(|field| format!("nics/{}/{field}", nic.value))));
         for path in &body.ignore_drift {
             if known.contains(&path.value) {
                 continue;
+            }
+            if self.report.is_full(self.file) {
+                break;
             }
             let meant = self.report.nearest(&path.value, known.iter().map(String::as_str)).map(ToOwned::to_owned);
             self.error(
@@ -240,13 +252,13 @@ impl Reader<'_> {
                 codes::IGNORE_DRIFT,
                 format!("`{}` is not a field whose drift can be ignored", shown(&path.value)),
             )
-            .hint(format!("this VM has {}", shown_list(&known)))
+            .hint(format!("this VM has {}", listed(&known)))
             .meant(meant.as_deref());
         }
     }
 }
 
-fn shown_list(names: &[String]) -> String {
+fn listed(names: &BTreeSet<String>) -> String {
     let mut list = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 12 {
         list.push_str(", …");

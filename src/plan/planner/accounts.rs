@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::draft::{Draft, Size};
 use crate::model::{Bytes, Digest, Money, Revision, TierName};
-use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost};
+use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost, safety::approval};
 
 /// The sizes of all VMs per tier, since prices are linear: one multiplication per tier rather than four per VM.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Sums {
 }
 
 /// Freezes the plan.
-pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>, approval: Option<Digest>) -> Plan {
+pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>) -> Plan {
     let PlanInput { desired, inventory, policy, .. } = draft.input;
     let mut blocked = blocked;
     blocked.sort_by(|a, b| (&a.key, a.action).cmp(&(&b.key, b.action)));
@@ -69,8 +69,8 @@ pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>, a
         cost: costs(&draft.tally, desired, &steps),
         notes,
         steps,
+        approval: approval::of_all(&blocked),
         blocked,
-        approval,
     }
 }
 

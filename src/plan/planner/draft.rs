@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::census::{Census, Seen};
 use super::super::placement::Ledger;
-use super::super::safety::{self, No, WayOut, approval};
+use super::super::safety::{self, No, WayOut};
 use super::super::{Action, BlockCode, Blocked, Note, Operation, PlanInput, Precondition, Reason, Step, cost};
 use super::accounts::Tally;
 use crate::model::{Digest, EndpointName, OwnId, Tier, TierName, VmKey};

@@ -18,7 +18,7 @@ pub(super) struct Waiting {
     digest: Digest,
 }
 
-/// Steps that may go, steps that wait, and the digest that lets all of them go.
+/// Steps that may go, and steps that wait.
 pub(super) struct Sorted {
     go: Vec<Step>,
     waiting: Vec<Waiting>,
@@ -28,13 +28,12 @@ pub(super) struct Sorted {
 pub(super) struct Settled {
     go: Vec<Step>,
     blocked: Vec<Blocked>,
-    approval: Option<Digest>,
 }
 
 impl Settled {
-    /// Steps, blocked changes, and the digest that approves all that waits.
-    pub fn into_parts(self) -> (Vec<Step>, Vec<Blocked>, Option<Digest>) {
-        (self.go, self.blocked, self.approval)
+    /// Steps and blocked changes.
+    pub fn into_parts(self) -> (Vec<Step>, Vec<Blocked>) {
+        (self.go, self.blocked)
     }
 }
 
@@ -120,13 +119,12 @@ fn perhaps_renamed(action: Action, others: &[VmKey]) -> No {
     No::until_approved(BlockCode::LooksLikeRename, why)
 }
 
-/// A person's word, for exactly the steps whose digests were typed, or for all that waited.
+/// A person's word, for exactly the steps whose digests were typed.
 pub(super) fn approve(draft: &Draft<'_>, sorted: Sorted) -> Sorted {
     let Sorted { mut go, waiting } = sorted;
-    let all = approval::of_all(&waiting.iter().map(|waiting| waiting.digest.clone()).collect());
-    let (approved, waiting): (Vec<_>, Vec<_>) = waiting
-        .into_iter()
-        .partition(|waiting| approval::is_given(draft.input.approvals, &waiting.digest, all.as_ref()));
+    let approvals = draft.input.approvals;
+    let (approved, waiting): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|waiting| approval::is_given(approvals, &waiting.digest));
     go.extend(approved.into_iter().map(|waiting| remember_approval(waiting.proposal.step)));
     Sorted { go, waiting }
 }
@@ -153,7 +151,7 @@ pub(super) fn limit_destroys(draft: &Draft<'_>, sorted: Sorted) -> Settled {
     let going = Counts::of(go.iter(), &budget);
     let with_waiting = Counts::of(go.iter().chain(waiting.iter().map(|waiting| &waiting.proposal.step)), &budget);
 
-    let mut settled = Settled { go: Vec::new(), blocked: Vec::new(), approval: None };
+    let mut settled = Settled { go: Vec::new(), blocked: Vec::new() };
     for step in go {
         match going.refused(&step, &budget) {
             None => settled.go.push(step),
@@ -163,13 +161,11 @@ pub(super) fn limit_destroys(draft: &Draft<'_>, sorted: Sorted) -> Settled {
             }
         }
     }
-    let mut waits = BTreeSet::new();
     for Waiting { proposal, no, digest } in waiting {
         if let Some(why) = going.refused(&proposal.step, &budget) {
             settled.blocked.push(proposal.into_blocked_by(BlockCode::DestroyLimit, why, None));
             continue;
         }
-        waits.insert(digest.clone());
         let (code, why) = match with_waiting.refused(&proposal.step, &budget) {
             Some(why) => (
                 BlockCode::DestroyLimit,
@@ -179,7 +175,6 @@ pub(super) fn limit_destroys(draft: &Draft<'_>, sorted: Sorted) -> Settled {
         };
         settled.blocked.push(proposal.into_blocked_by(code, why, Some(digest)));
     }
-    settled.approval = approval::of_all(&waits);
     settled
 }
 
@@ -215,7 +210,7 @@ impl Counts {
 /// dependsOn: what must be in place first and will not be holds back what would come into being after it; the others are
 /// put in order.
 pub(super) fn hold_dependents(draft: &Draft<'_>, settled: Settled) -> Settled {
-    let Settled { go, mut blocked, approval } = settled;
+    let Settled { go, mut blocked } = settled;
     let mut missing: BTreeSet<VmKey> = draft
         .blocked
         .iter()
@@ -252,7 +247,7 @@ pub(super) fn hold_dependents(draft: &Draft<'_>, settled: Settled) -> Settled {
         }
     }
     blocked.extend(draft.blocked.iter().cloned());
-    Settled { go: steps.into_values().collect(), blocked, approval }
+    Settled { go: steps.into_values().collect(), blocked }
 }
 
 /// Is this blocked change one without which the VM is not in place, or may not be?

@@ -26,14 +26,26 @@ mod rekey;
 mod restore;
 mod update;
 
+use std::collections::BTreeSet;
+
 use draft::Draft;
 
+use super::safety::approval;
 use super::{Plan, PlanInput, census, order};
 
 /// Makes the plan. Equal input gives an equal plan, to the byte.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
+    if input.approvals.is_empty() {
+        return make(*input);
+    }
+    // What was typed may be the digest of everything that waits, and that is known from the plan that was shown.
+    let shown = make(PlanInput { approvals: &BTreeSet::new(), ..*input });
+    make(PlanInput { approvals: &approval::spelled_out(input.approvals, &shown), ..*input })
+}
+
+fn make(input: PlanInput<'_>) -> Plan {
     let census = census::take_approved(input.inventory, input.history, input.policy, input.approvals);
-    let mut draft = Draft::new(*input, &census);
+    let mut draft = Draft::new(input, &census);
 
     // Each key by itself. Renames come first: they decide under which key a VM is looked at.
     draft.find_renames();
@@ -42,13 +54,13 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 
     // All keys together.
     let proposals = draft.take_proposals();
-    let rename_suspects = fleet::rename_suspects(&draft, &proposals);
-    let waiting = fleet::what_waits(&draft, proposals, &rename_suspects);
-    let approved = fleet::approve(&draft, waiting);
+    let suspects = fleet::rename_suspects(&draft, &proposals);
+    let sorted = fleet::what_waits(&draft, proposals, &suspects);
+    let approved = fleet::approve(&draft, sorted);
     let within_limits = fleet::limit_destroys(&draft, approved);
     let settled = fleet::hold_dependents(&draft, within_limits);
 
     // Frozen.
-    let (steps, blocked, approval) = settled.into_parts();
-    accounts::close(draft, order::order(steps), blocked, approval)
+    let (steps, blocked) = settled.into_parts();
+    accounts::close(draft, order::order(steps), blocked)
 }

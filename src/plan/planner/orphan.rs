@@ -127,6 +127,9 @@ impl<'a> Draft<'a> {
         if let Some(no) = self.keeps(seen) {
             return self.block(About::seen(&seen.mark.key, seen, Action::Retire), no, reasons);
         }
+        if seen.config.nics.iter().any(|nic| nic.connected) {
+            reasons.push(reason("nics", Some("connected".to_owned()), Some("disconnected".to_owned()), because));
+        }
         let name = self.retired_name(seen);
         reasons.push(reason("name", Some(seen.vm.name.to_string()), Some(name.to_string()), because));
         let operations = retire_operations(seen, &self.retired(seen), name);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::model::{Digest, OwnId, VmKey};
-use crate::plan::{Action, Fingerprint, Precondition, Step};
+use crate::plan::{Action, Blocked, Fingerprint, Plan, Precondition, Step};
 
 /// The digest that approves a step: its own id, key and action, the VM's fingerprint, and what it would become. Dates,
 /// generations of inventories and free space stand outside, so that it does not change by itself.
@@ -36,11 +36,22 @@ pub fn digest(step: &Step) -> Digest {
 }
 
 /// The digest that approves everything that waits.
-pub fn of_all(waiting: &BTreeSet<Digest>) -> Option<Digest> {
-    (!waiting.is_empty()).then(|| Digest::of_json(waiting))
+pub fn of_all(blocked: &[Blocked]) -> Option<Digest> {
+    let waiting: BTreeSet<&Digest> = blocked.iter().filter_map(|blocked| blocked.digest.as_ref()).collect();
+    (!waiting.is_empty()).then(|| Digest::of_json(&waiting))
 }
 
-/// Did a person type this digest, or the one of everything that waits?
-pub fn is_given(approvals: &BTreeSet<String>, digest: &Digest, all: Option<&Digest>) -> bool {
-    approvals.iter().any(|typed| digest.matches(typed) || all.is_some_and(|all| all.matches(typed)))
+/// Did a person type this digest?
+pub fn is_given(approvals: &BTreeSet<String>, digest: &Digest) -> bool {
+    approvals.iter().any(|typed| digest.matches(typed))
+}
+
+/// What was typed, with the digest of everything that waits spelled out: it stands for each digest that `shown`, the plan
+/// made without any approval, asks for.
+pub fn spelled_out(approvals: &BTreeSet<String>, shown: &Plan) -> BTreeSet<String> {
+    let mut given = approvals.clone();
+    if shown.approval.as_ref().is_some_and(|all| is_given(approvals, all)) {
+        given.extend(shown.waits().filter_map(|blocked| blocked.digest.as_ref()).map(Digest::to_string));
+    }
+    given
 }
