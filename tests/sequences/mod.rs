@@ -214,7 +214,7 @@ fn an_approval_is_void_once_the_vm_has_changed() {
 #[test]
 fn the_hash_does_not_follow_what_moves_by_itself() {
     let mut life = Life::of(Life::tier(), &fleet_of(1..=2));
-    life.want(fleet_of(2..=3));
+    life.want(fleet_of(1..=3));
     let before = life.plan();
     assert!(!before.steps.is_empty());
     life.pass(0);
