@@ -64,7 +64,7 @@ fn masked(story: &str) -> String {
                 known.push(token);
                 known.len() - 1
             });
-            masked.push_str(&format!("{:<1$}", format!("DIGEST-{}", n + 1), if token.len() == 16 { 16 } else { 0 }));
+            masked.push_str(&format!("DIGEST-{}", n + 1));
         } else {
             masked.push_str(token);
         }

@@ -219,7 +219,6 @@ fn the_hash_does_not_follow_what_moves_by_itself() {
     assert!(!before.steps.is_empty());
     life.pass(0);
     life.world.look_again(life.input.now);
-    life.world.vm("vc-prod", "app-002").placed.host = Some("esx-2".into());
     let endpoint = life.world.inventory.endpoints.get_mut(&fleet::endpoint_name("vc-prod")).unwrap();
     let View::Observed(observed) = &mut endpoint.view else { panic!("it answers") };
     for storage in &mut observed.catalog.storage {
