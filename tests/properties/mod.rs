@@ -11,7 +11,7 @@ use tierwright::inventory::View;
 use tierwright::mark::{Mark, Standing, judge};
 use tierwright::model::{ObservedVm, OwnId, TierName, VmKey};
 use tierwright::plan::render::{TextOptions, diff, markdown, text};
-use tierwright::plan::{Action, Limits, Plan};
+use tierwright::plan::{Action, BlockCode, Limits, Plan};
 
 use crate::support::fleet::{INSTALLATION, Input};
 use crate::support::simulate::World;
@@ -145,6 +145,25 @@ proptest! {
         for step in plan.steps.iter().filter(|step| step.action == Action::Create || step.action.is_destroy()) {
             prop_assert!(!hidden.contains(&step.key), "{} is hidden:\n{}", step.key, plain(&plan));
             prop_assert!(!outage.hides(&step.endpoint) || step.action != Action::Create, "{}", plain(&plan));
+        }
+    }
+
+    #[test]
+    fn an_approval_lets_go_only_what_was_shown_to_wait(scene in scene(), outage in outages()) {
+        let mut input = scene.input();
+        outage.strike(&mut input);
+        let shown = input.plan();
+        let waiting = shown.blocked.iter().filter(|blocked| blocked.digest.is_some());
+        let mut may: BTreeSet<(&VmKey, Action)> = waiting.map(|blocked| (&blocked.key, blocked.action)).collect();
+        prop_assert_eq!(shown.approval.is_some(), !may.is_empty(), "{}", plain(&shown));
+        may.extend(shown.steps.iter().map(|step| (&step.key, step.action)));
+        // What waited only for something that waits goes with it.
+        let after = shown.blocked.iter().filter(|blocked| blocked.code == BlockCode::Dependency);
+        may.extend(after.map(|blocked| (&blocked.key, blocked.action)));
+        input.approvals.extend(shown.approval.iter().map(|digest| digest.short().to_owned()));
+        let plan = input.plan();
+        for step in &plan.steps {
+            prop_assert!(may.contains(&(&step.key, step.action)), "{}\n{}", plain(&shown), plain(&plan));
         }
     }
 
