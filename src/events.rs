@@ -63,3 +63,47 @@ pub enum Event {
         why: String,
     },
 }
+
+/// Where events go; clones share it. Nobody listening is fine.
+#[derive(Debug, Clone, Default)]
+pub struct EventSink(Option<tokio::sync::mpsc::UnboundedSender<Event>>);
+
+/// The other end of an [`EventSink`]: `recv().await` until `None`, which comes when every sink is gone.
+pub type EventStream = tokio::sync::mpsc::UnboundedReceiver<Event>;
+
+impl EventSink {
+    /// A sink and the stream of what is sent to it. Unbounded: a slow terminal never holds up a step, and a run sends a
+    /// few events per VM.
+    pub fn channel() -> (Self, EventStream) {
+        let (sender, stream) = tokio::sync::mpsc::unbounded_channel();
+        (Self(Some(sender)), stream)
+    }
+
+    /// Nobody listens.
+    pub fn nowhere() -> Self {
+        Self(None)
+    }
+
+    /// Sends one; a listener that is gone is not an error.
+    pub fn send(&self, event: Event) {
+        if let Some(sender) = &self.0 {
+            let _ = sender.send(event);
+        }
+    }
+}
+
+/// An error with everything that caused it, on one line: how events and reports tell it.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Transparent wrappers say the same again.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -6,11 +6,32 @@
 //! hypervisors  -> collect  -> Inventory -------------+     (pure: no I/O)       (I/O)
 //! ```
 
+pub mod apply;
+pub mod cli;
+pub mod clock;
+pub mod collect;
 pub mod diagnostic;
+pub mod diff;
+pub mod endpoints;
 pub mod events;
+pub mod gate;
+pub mod ids;
 pub mod inventory;
+pub mod journal;
+pub mod lab;
+pub mod manifest;
 pub mod mark;
 pub mod model;
+pub mod outcome;
+pub mod pause;
 pub mod plan;
 pub mod provider;
+pub mod reconciler;
+pub mod session;
 pub mod settings;
+pub mod shutdown;
+pub mod source;
+pub mod status;
+pub mod tls;
+pub mod userdata;
+pub mod xml;

@@ -4,6 +4,10 @@
 //! to and from the hypervisor and never look inside; this module reads, writes and judges it. A mark that cannot be read
 //! is not ours to guess about: the VM is then left alone and said so.
 
+mod identity;
+mod judge;
+mod text;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -13,6 +17,10 @@ use uuid::Uuid;
 use crate::model::{
     Bytes, Digest, NetworkTarget, OnRemove, OwnId, PowerGoal, Prune, Shutdown, TierName, VmKey, VmName,
 };
+
+pub use identity::{identity, of_birth_name};
+pub use judge::{Standing, judge};
+pub use text::{MAX_BYTES, MarkError, VERSION, parse, write};
 
 /// What stands on a VM of ours. Field order is the JSON's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +69,8 @@ pub enum Pending {
     Create,
     /// We powered it off for an update and owe it a start.
     Restart,
+    /// It is being retired: not yet all of stopped, disconnected and renamed.
+    Retire,
 }
 
 /// What guards a VM, as last applied.

@@ -11,8 +11,16 @@
 //! safety.rs    everything that says no           render/  text, markdown, diff
 //! ```
 
+pub mod census;
+pub mod cost;
 pub mod input;
+pub mod memory;
 pub mod operation;
+mod order;
+mod placement;
+mod planner;
+pub mod render;
+pub mod safety;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +32,7 @@ pub use input::{
     PlanInput, Policy, SourceTrust,
 };
 pub use operation::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
+pub use planner::plan;
 
 use crate::model::{Currency, Digest, EndpointName, Money, OwnId, PowerState, Revision, TierName, VmKey};
 
@@ -117,6 +126,13 @@ pub enum Action {
     Replace,
     /// To another endpoint: always blocked until built.
     Move,
+}
+
+impl Plan {
+    /// What waits for a person's approval.
+    pub fn waits(&self) -> impl Iterator<Item = &Blocked> {
+        self.blocked.iter().filter(|blocked| blocked.digest.is_some())
+    }
 }
 
 impl Action {

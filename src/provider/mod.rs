@@ -14,12 +14,36 @@
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
+pub mod vsphere;
+mod wrap;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::inventory::{Capabilities, Observed};
-use crate::model::{EndpointName, ObservedVm, OwnId, Secret, VmKey};
+use crate::model::{EndpointName, HypervisorType, ObservedVm, OwnId, Secret, VmKey};
 use crate::plan::Step;
+use crate::settings::EndpointSettings;
+
+/// The provider for an endpoint: the only match on its type. Makes no connection yet; the first call does.
+pub fn connect(settings: &EndpointSettings) -> Result<Arc<dyn Provider>, ProviderError> {
+    let provider: Arc<dyn Provider> = match settings.hypervisor {
+        HypervisorType::Vsphere => Arc::new(vsphere::Vsphere::new(settings)?),
+        HypervisorType::Hyperv | HypervisorType::Xenserver => {
+            return Err(ProviderError {
+                kind: ErrorKind::Unsupported,
+                endpoint: settings.name.clone(),
+                operation: "connect".to_owned(),
+                vm: None,
+                message: format!("this version speaks vsphere only, not {}", settings.hypervisor),
+                source: None,
+            });
+        }
+    };
+    Ok(Arc::new(wrap::Wrapped::new(provider, settings)))
+}
 
 /// One endpoint of one hypervisor.
 #[async_trait]

@@ -1,0 +1,95 @@
+//! The executor's side of one step: intent before and outcome after each mutating call, and the last chance to say no.
+//!
+//! ```text
+//! before(call): stop asked? paused? --> destroys? look at the VM again --> intent on disk --> send
+//! after(intent, outcome): outcome on disk
+//! ```
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::ApplyRun;
+use super::checks;
+use crate::events::{Event, chain};
+use crate::journal::Intent;
+use crate::plan::{Operation, Step};
+use crate::provider::{Call, Halt, IntentId, Outcome, Provider, Recorder};
+
+/// See the module.
+pub(super) struct StepRecorder<'a> {
+    run: &'a ApplyRun<'a>,
+    step: &'a Step,
+    provider: &'a dyn Provider,
+    /// Calls let through.
+    sent: AtomicUsize,
+    /// We stopped the guest and owe it a start.
+    owes_start: AtomicBool,
+}
+
+impl<'a> StepRecorder<'a> {
+    /// For one attempt at one step.
+    pub(super) fn new(run: &'a ApplyRun<'a>, step: &'a Step, provider: &'a dyn Provider) -> Self {
+        Self { run, step, provider, sent: AtomicUsize::new(0), owes_start: AtomicBool::new(false) }
+    }
+
+    /// Was any mutating call let through? Then another attempt is for the next plan to decide.
+    pub(super) fn sent_any(&self) -> bool {
+        self.sent.load(Ordering::Relaxed) > 0
+    }
+
+    /// A guest that we shut down for a change is started again before the program ends: whoever asked it to end did not
+    /// ask for an outage. A pause is a person's emergency brake and has no such exception.
+    fn stopping(&self) -> bool {
+        self.run.shutdown.requested() && !self.owes_start.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the step has shut its guest down and will start it later.
+    fn note_stop(&self, call: &Call) {
+        let Some((Operation::Stop(_), rest)) = self.step.operations.get(call.operation..).and_then(<[_]>::split_first)
+        else {
+            return;
+        };
+        if rest.iter().any(|operation| matches!(operation, Operation::Start)) {
+            self.owes_start.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[async_trait]
+impl Recorder for StepRecorder<'_> {
+    async fn before(&self, call: &Call) -> Result<IntentId, Halt> {
+        if let Some(halt) = self.interrupted() {
+            return Err(halt);
+        }
+        if call.destroys {
+            let found = checks::look(self.provider, self.step).await;
+            let found =
+                found.map_err(|error| Halt::Changed(format!("it could not be read again: {}", chain(&error))))?;
+            checks::still_safe(self.run, self.step, call.operation, found).map_err(Halt::Changed)?;
+        }
+        let intent = Intent { run: &self.run.id, step: self.step, call, at: self.run.clock.now() };
+        let id = self.run.journal.intend(&intent).await.map_err(|error| Halt::Journal(chain(&error)))?;
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(call = call.name, target = call.target, detail = call.detail, "sending");
+        self.note_stop(call);
+        Ok(id)
+    }
+
+    async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt> {
+        let settled = self.run.journal.settle(intent, outcome, self.run.clock.now()).await;
+        settled.map_err(|error| Halt::Journal(chain(&error)))
+    }
+
+    fn progress(&self, text: &str, percent: Option<u8>) {
+        let event = Event::StepProgress { key: self.step.key.clone(), text: text.to_owned(), percent };
+        self.run.events.send(event);
+    }
+
+    fn interrupted(&self) -> Option<Halt> {
+        if self.stopping() {
+            return Some(Halt::Stopping);
+        }
+        crate::pause::paused(self.run.journal.state_dir()).map(Halt::Paused)
+    }
+}

@@ -1,0 +1,102 @@
+//! The configured endpoints and their providers, each connected when it is first asked.
+//!
+//! An endpoint that cannot be connected to is an unreachable endpoint with a reason, never a missing one; the next ask
+//! tries again. Which hypervisor an endpoint speaks for is `provider::connect`'s business alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+
+use crate::model::EndpointName;
+use crate::provider::{self, ErrorKind, Provider, ProviderError};
+use crate::settings::EndpointSettings;
+
+/// All configured endpoints.
+#[derive(Default)]
+pub struct Endpoints {
+    by_name: BTreeMap<EndpointName, Arc<Endpoint>>,
+}
+
+/// One endpoint, connected or not.
+pub struct Endpoint {
+    name: EndpointName,
+    parallel: usize,
+    settings: Option<EndpointSettings>,
+    provider: OnceCell<Arc<dyn Provider>>,
+}
+
+impl Endpoint {
+    /// Its name.
+    pub fn name(&self) -> &EndpointName {
+        &self.name
+    }
+
+    /// Steps at a time.
+    pub fn parallel(&self) -> usize {
+        self.parallel.max(1)
+    }
+
+    /// Its provider, connected now if it was not.
+    pub async fn provider(&self) -> Result<Arc<dyn Provider>, ProviderError> {
+        let connect = async || match &self.settings {
+            Some(settings) => provider::connect(settings),
+            // Only `Endpoints::with` makes such an entry, and it fills the cell.
+            None => Err(refused(&self.name, "there are no settings for it")),
+        };
+        self.provider.get_or_try_init(connect).await.cloned()
+    }
+}
+
+impl Endpoints {
+    /// Of the settings; connects to none yet.
+    pub fn new(settings: &[EndpointSettings]) -> Self {
+        let entry = |settings: &EndpointSettings| {
+            let endpoint = Endpoint {
+                name: settings.name.clone(),
+                parallel: settings.parallel,
+                settings: Some(settings.clone()),
+                provider: OnceCell::new(),
+            };
+            (settings.name.clone(), Arc::new(endpoint))
+        };
+        Self { by_name: settings.iter().map(entry).collect() }
+    }
+
+    /// Adds an endpoint whose provider is at hand, in place of one of that name: for tests and embedders.
+    #[must_use]
+    pub fn with(mut self, name: EndpointName, provider: Arc<dyn Provider>, parallel: usize) -> Self {
+        let endpoint =
+            Endpoint { name: name.clone(), parallel, settings: None, provider: OnceCell::new_with(Some(provider)) };
+        self.by_name.insert(name, Arc::new(endpoint));
+        self
+    }
+
+    /// The endpoint of that name.
+    pub fn get(&self, name: &EndpointName) -> Option<&Arc<Endpoint>> {
+        self.by_name.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.by_name.values()
+    }
+
+    /// Logs out of those that were connected to, all at once.
+    pub async fn close(self) {
+        let connected = self.by_name.values().filter_map(|endpoint| endpoint.provider.get());
+        join_all(connected.map(|provider| provider.close())).await;
+    }
+}
+
+fn refused(endpoint: &EndpointName, message: &str) -> ProviderError {
+    ProviderError {
+        kind: ErrorKind::Unsupported,
+        endpoint: endpoint.clone(),
+        operation: "connect".into(),
+        vm: None,
+        message: message.to_owned(),
+        source: None,
+    }
+}

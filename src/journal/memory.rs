@@ -1,0 +1,228 @@
+//! What was there: generations, the last complete inventory of each endpoint, owned VMs per tier over time; read back
+//! as a [`History`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use sqlx::{Connection, SqliteConnection};
+use uuid::Uuid;
+
+use super::{Journal, JournalError, failed};
+use crate::model::{EndpointName, OwnId, TierName, VmKey};
+use crate::plan::{Destroyed, History, LastInventory, OpenIntent};
+
+/// The sliding window of the limits, in seconds.
+pub(super) const DAY: i64 = 24 * 60 * 60;
+
+/// How long settled intents, approvals and destroys are kept for people, in seconds.
+const KEPT: i64 = 90 * DAY;
+
+impl Journal {
+    /// Counts one more inventory of an endpoint and says which it is.
+    pub async fn next_generation(&self, endpoint: &EndpointName) -> Result<u64, JournalError> {
+        let generation: i64 = sqlx::query_scalar(
+            "INSERT INTO generations (endpoint, generation) VALUES (?, 1)
+             ON CONFLICT (endpoint) DO UPDATE SET generation = generation + 1 RETURNING generation",
+        )
+        .bind(endpoint.as_str())
+        .fetch_one(&mut *self.connection().await)
+        .await
+        .map_err(failed("count an inventory"))?;
+        Ok(generation.unsigned_abs())
+    }
+
+    /// The last complete inventory of every endpoint.
+    pub async fn last_inventories(&self) -> Result<BTreeMap<EndpointName, LastInventory>, JournalError> {
+        read_inventories(&mut *self.connection().await).await
+    }
+
+    /// Keeps complete inventories as the last ones, and how many VMs each tier has now. An older generation than the
+    /// one that is kept (a slower process) changes nothing.
+    pub async fn remember(
+        &self,
+        inventories: &BTreeMap<EndpointName, LastInventory>,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        let mut connection = self.connection().await;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed("keep an inventory"))?;
+        for (endpoint, last) in inventories {
+            let vms = serde_json::to_string(&last.vms).map_err(|source| JournalError::Damaged {
+                what: "an inventory about to be kept",
+                source: source.into(),
+            })?;
+            sqlx::query(
+                "INSERT INTO inventories (endpoint, generation, taken_at, vms) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (endpoint) DO UPDATE
+                 SET generation = excluded.generation, taken_at = excluded.taken_at, vms = excluded.vms
+                 WHERE excluded.generation > inventories.generation",
+            )
+            .bind(endpoint.as_str())
+            .bind(i64::try_from(last.generation).unwrap_or(i64::MAX))
+            .bind(last.taken_at.as_second())
+            .bind(vms)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed("keep an inventory"))?;
+        }
+        let all = read_inventories(&mut transaction).await?;
+        count_owned(&mut transaction, &all, now).await?;
+        forget_old(&mut transaction, now).await?;
+        transaction.commit().await.map_err(failed("keep an inventory"))
+    }
+
+    /// Everything a plan needs of the past.
+    pub async fn history(&self, now: Timestamp) -> Result<History, JournalError> {
+        let mut connection = self.connection().await;
+        let last = read_inventories(&mut connection).await?;
+        // The shrink rule asks what we deleted since an endpoint's last inventory, which may be older than a day.
+        let window = now.as_second() - DAY;
+        // A day more: a VM that was going while that inventory was taken may have been listed still.
+        let since = last.values().map(|last| last.taken_at.as_second()).fold(window, i64::min) - DAY;
+        Ok(History {
+            destroys: read_destroys(&mut connection, since).await?,
+            open_intents: read_open_intents(&mut connection).await?,
+            owned_at_window_start: read_owned(&mut connection, window).await?,
+            last,
+        })
+    }
+}
+
+/// Wraps why a stored value could not be read back.
+fn damaged<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> JournalError {
+    move |source| JournalError::Damaged { what, source: Box::new(source) }
+}
+
+fn time(seconds: i64) -> Result<Timestamp, JournalError> {
+    Timestamp::from_second(seconds).map_err(damaged("a time"))
+}
+
+async fn read_inventories(
+    connection: &mut SqliteConnection,
+) -> Result<BTreeMap<EndpointName, LastInventory>, JournalError> {
+    let rows: Vec<(String, i64, i64, String)> =
+        sqlx::query_as("SELECT endpoint, generation, taken_at, vms FROM inventories")
+            .fetch_all(connection)
+            .await
+            .map_err(failed("read the last inventories"))?;
+    rows.into_iter()
+        .map(|(endpoint, generation, taken_at, vms)| {
+            let endpoint = EndpointName::new(&endpoint).map_err(damaged("an endpoint's name"))?;
+            let vms = serde_json::from_str(&vms).map_err(damaged("an inventory"))?;
+            let last = LastInventory { generation: generation.unsigned_abs(), taken_at: time(taken_at)?, vms };
+            Ok((endpoint, last))
+        })
+        .collect()
+}
+
+async fn read_destroys(connection: &mut SqliteConnection, since: i64) -> Result<Vec<Destroyed>, JournalError> {
+    let rows: Vec<(i64, String, String, String, String, bool, bool)> = sqlx::query_as(
+        "SELECT at, tier, endpoint, own_id, key, after_retire, deleted FROM destroys WHERE at >= ? ORDER BY at, id",
+    )
+    .bind(since)
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read the destroys"))?;
+    rows.into_iter()
+        .map(|(at, tier, endpoint, own_id, key, after_retire, deleted)| {
+            Ok(Destroyed {
+                at: time(at)?,
+                tier: TierName::new(&tier).map_err(damaged("a tier's name"))?,
+                endpoint: EndpointName::new(&endpoint).map_err(damaged("an endpoint's name"))?,
+                own_id: OwnId::new(&own_id),
+                key: VmKey::parse(&key).map_err(damaged("a VM's key"))?,
+                after_retire,
+                deleted,
+            })
+        })
+        .collect()
+}
+
+async fn read_open_intents(connection: &mut SqliteConnection) -> Result<Vec<OpenIntent>, JournalError> {
+    let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
+        "SELECT endpoint, key, identity, call, at FROM intents
+         WHERE id NOT IN (SELECT intent FROM outcomes) ORDER BY id",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read the open intents"))?;
+    rows.into_iter()
+        .map(|(endpoint, key, identity, call, at)| {
+            Ok(OpenIntent {
+                endpoint: EndpointName::new(&endpoint).map_err(damaged("an endpoint's name"))?,
+                key: VmKey::parse(&key).map_err(damaged("a VM's key"))?,
+                identity: Uuid::parse_str(&identity).map_err(damaged("an identity"))?,
+                call,
+                at: time(at)?,
+            })
+        })
+        .collect()
+}
+
+/// Per tier, the count that stood when the window began; for a tier first seen later, the first count.
+async fn read_owned(connection: &mut SqliteConnection, window: i64) -> Result<BTreeMap<TierName, u32>, JournalError> {
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as("SELECT tier, at, count FROM owned ORDER BY at")
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read the owned counts"))?;
+    let mut owned = BTreeMap::new();
+    for (tier, at, count) in rows {
+        let tier = TierName::new(&tier).map_err(damaged("a tier's name"))?;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if at <= window {
+            owned.insert(tier, count);
+        } else {
+            owned.entry(tier).or_insert(count);
+        }
+    }
+    Ok(owned)
+}
+
+/// Adds a sample for each tier whose count moved; a tier that has none left is a sample of zero.
+async fn count_owned(
+    connection: &mut SqliteConnection,
+    all: &BTreeMap<EndpointName, LastInventory>,
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    for vm in all.values().flat_map(|last| &last.vms) {
+        if let Some(owned) = &vm.owned {
+            *counts.entry(owned.tier.as_str().to_owned()).or_default() += 1;
+        }
+    }
+    let latest: Vec<(String, i64)> =
+        sqlx::query_as("SELECT tier, count FROM owned AS o WHERE at = (SELECT max(at) FROM owned WHERE tier = o.tier)")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed("read the owned counts"))?;
+    let latest: BTreeMap<String, i64> = latest.into_iter().collect();
+    let tiers: BTreeSet<&String> = counts.keys().chain(latest.keys()).collect();
+    for tier in tiers {
+        let count = counts.get(tier).copied().unwrap_or(0);
+        if latest.get(tier) != Some(&count) {
+            sqlx::query("INSERT OR REPLACE INTO owned (tier, at, count) VALUES (?, ?, ?)")
+                .bind(tier)
+                .bind(now.as_second())
+                .bind(count)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed("keep the owned counts"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops what no rule and no person looks at any more. An intent that is still open is never dropped.
+async fn forget_old(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), JournalError> {
+    let old = now.as_second() - KEPT;
+    for statement in [
+        "DELETE FROM intents WHERE at < ?1 AND id IN (SELECT intent FROM outcomes)",
+        "DELETE FROM outcomes WHERE at < ?1 AND intent NOT IN (SELECT id FROM intents)",
+        "DELETE FROM destroys WHERE at < ?1",
+        "DELETE FROM approvals WHERE at < ?1",
+        // The latest sample before the window is the count at its start: that one stays.
+        "DELETE FROM owned WHERE at < ?1 AND at < (SELECT max(at) FROM owned AS o WHERE o.tier = owned.tier)",
+    ] {
+        sqlx::query(statement).bind(old).execute(&mut *connection).await.map_err(failed("forget old entries"))?;
+    }
+    Ok(())
+}

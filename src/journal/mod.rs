@@ -1,0 +1,136 @@
+//! The durable record in stateDir: what was about to be sent, how it ended, what was there, what was destroyed.
+//!
+//! One SQLite file, `journal.db`, in WAL mode with `synchronous=FULL`: an intent that was recorded survives a power
+//! failure. Several processes may hold it open (`serve`, and a `plan` beside it); each statement or transaction stands on
+//! its own. It is a memory, not an authority: what it remembers may forbid, never permit (DESIGN section 6).
+//!
+//! No secret gets in here: a [`crate::provider::Call`] holds none by contract, inventories are kept as ids, names and
+//! what our mark says, and a revision's texts only when no manifest holds user data inline (see `revision.rs`).
+//!
+//! ```text
+//! schema.rs   tables and their versions (PRAGMA user_version)
+//! intents.rs  before and after each mutating call; destroys; approvals used
+//! memory.rs   last complete inventories, generations, owned counts -> plan::History
+//! revision.rs the last good revision, for a serve that starts while the source is broken
+//! locks.rs    serve.lock and change.lock
+//! ```
+
+mod intents;
+mod locks;
+mod memory;
+mod revision;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{Mutex, MutexGuard};
+
+pub use intents::Intent;
+pub use locks::{CHANGE_WAIT, Lock};
+pub use revision::GoodRevision;
+
+/// How long a statement waits for another process's transaction. Transactions here take milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the journal could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// stateDir cannot be made or used.
+    #[error("cannot {what} {path}", path = path.display())]
+    StateDir {
+        /// What was tried.
+        what: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// SQLite refused something.
+    #[error("cannot {what} in the journal")]
+    Database {
+        /// What was tried.
+        what: &'static str,
+        /// What SQLite said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Something in it cannot be understood: it was changed by hand, or damaged.
+    #[error("the journal holds {what} that cannot be read")]
+    Damaged {
+        /// What.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Written by a newer tierwright.
+    #[error("the journal has schema version {found} and this program knows up to {known}: use the newer program")]
+    Newer {
+        /// In the file.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Another process holds a lock.
+    #[error("{0}")]
+    Locked(String),
+}
+
+/// Turns an SQLite error into ours, saying what was tried.
+fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> JournalError {
+    move |source| JournalError::Database { what, source }
+}
+
+/// The open journal. One connection: writes are short, and SQLite lets one through at a time anyway.
+#[derive(Debug)]
+pub struct Journal {
+    state_dir: PathBuf,
+    connection: Mutex<SqliteConnection>,
+}
+
+impl Journal {
+    /// Opens the journal of a state directory, making both when they are missing, and brings its schema up to date.
+    pub async fn open(state_dir: &Path) -> Result<Self, JournalError> {
+        make_private(state_dir)?;
+        let options = SqliteConnectOptions::new()
+            .filename(state_dir.join("journal.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(failed("open the database"))?;
+        schema::bring_up_to_date(&mut connection).await?;
+        Ok(Self { state_dir: state_dir.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Where it is.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Closes the file; what was recorded is safe without this.
+    pub async fn close(self) {
+        if let Err(error) = self.connection.into_inner().close().await {
+            tracing::debug!(%error, "closing the journal");
+        }
+    }
+
+    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.connection.lock().await
+    }
+}
+
+/// Makes a directory that only its owner reads; one that exists keeps its rights.
+fn make_private(directory: &Path) -> Result<(), JournalError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| JournalError::StateDir {
+        what: "make the state directory",
+        path: directory.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,118 @@
+//! `tierwright lab`: simulated hypervisors to try things on, until Ctrl-C.
+//!
+//! Prints `ready` on a line of its own once every front answers, and the counts of mutating calls at its end.
+
+use std::path::{Path, PathBuf};
+
+use super::{ClockMode, Lab, LabError, LabOptions, faults};
+use crate::model::HypervisorType;
+
+/// Flags of `tierwright lab`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct LabArgs {
+    /// Write a settings file that points at the lab, with password files and stateDir beside it
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Folder of manifests to name in the settings file
+    #[arg(long, value_name = "PATH", default_value = "manifests")]
+    pub source: PathBuf,
+    /// Fronts to start, separated by commas (so far only vsphere is built)
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', value_parser = front)]
+    pub only: Vec<HypervisorType>,
+    /// Unmanaged VMs per front
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub vms: usize,
+    /// Seed of ids, addresses and unmanaged VMs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Rules for what goes wrong, a YAML file
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// Port of the first front; the others follow (0: any free ones)
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Also a standalone ESXi host, as endpoint esx-lab
+    #[arg(long)]
+    pub esxi: bool,
+}
+
+fn front(word: &str) -> Result<HypervisorType, String> {
+    match word {
+        "vsphere" => Ok(HypervisorType::Vsphere),
+        "hyperv" | "xenserver" => Err(format!("the lab has no {word} front yet; built: vsphere")),
+        _ => Err("not a hypervisor type; built: vsphere".into()),
+    }
+}
+
+/// Starts the lab, says so, and runs until Ctrl-C or SIGTERM.
+pub async fn run(args: LabArgs) -> Result<(), LabError> {
+    let rules = args.faults.as_deref().map_or_else(|| Ok(Vec::new()), faults::read_rules)?;
+    let lab = Lab::start(LabOptions {
+        seed: args.seed,
+        vms: args.vms,
+        only: args.only,
+        esxi: args.esxi,
+        faults: rules,
+        clock: ClockMode::Real,
+        port: args.port,
+        ..LabOptions::default()
+    })
+    .await?;
+    for endpoint in lab.endpoints() {
+        eprintln!("{} ({}) at {}", endpoint.name, endpoint.hypervisor, endpoint.url);
+        eprintln!("  user {}, password {}", endpoint.username, endpoint.password);
+        eprintln!("  certificate {}", endpoint.pin_sha256);
+    }
+    if let Some(file) = &args.settings {
+        let source = std::path::absolute(&args.source).unwrap_or(args.source);
+        super::settings::write(&lab.endpoints(), file, &source)?;
+        eprintln!("settings {}", shown(file));
+    }
+    let mut stop = Signals::new().map_err(LabError::Signals)?;
+    println!("ready");
+    stop.wait().await;
+    let counts = lab.record().mutating_counts();
+    lab.stop().await;
+    println!("mutating calls: {}", counts.values().sum::<u64>());
+    for (operation, count) in counts {
+        println!("  {operation} {count}");
+    }
+    Ok(())
+}
+
+fn shown(file: &Path) -> String {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string()
+}
+
+#[cfg(unix)]
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "the same shape as on unix")]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn wait(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

@@ -1,0 +1,281 @@
+//! Rules that make a lab misbehave on purpose: operation, target and nth call -> what goes wrong.
+//!
+//! Rules come from a YAML file (`--faults FILE`) or are set in code while the lab runs. They are deterministic: each
+//! rule counts the calls that match it and acts on a range of them, never by chance or wall time.
+//!
+//! ```yaml
+//! - operation: CloneVM_Task          # a wire name; left out: any operation
+//!   target: erp-db-01                # VM name, wire reference or own id; left out: any
+//!   from: 1                          # the first matching call it acts on (1 is the default)
+//!   times: 1                         # on how many; left out: for ever
+//!   effect: loseReply
+//! - {operation: RetrievePropertiesEx, effect: {delayMs: 500}}
+//! - {operation: ReconfigVM_Task, effect: {failTask: {fault: GenericVmConfigFault, message: "disk on fire"}}}
+//! ```
+//!
+//! Some effects describe a state rather than a call and need only a target: `hide`, `unsetConfig`, `ignoreShutdown`, and
+//! `deny` without an operation. They hold while they are in force, whatever `from` and `times` say.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FaultRule {
+    /// Wire name of the operation; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// VM name, wire reference or own id; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The first matching call it acts on, from 1.
+    #[serde(default = "first")]
+    pub from: u64,
+    /// On how many matching calls it acts; `None`: on all from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// What goes wrong.
+    pub effect: Effect,
+}
+
+const fn first() -> u64 {
+    1
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// The answer comes so many lab milliseconds later; the change, if any, is made first.
+    DelayMs(u64),
+    /// The call is refused with this fault and nothing is done.
+    Fail(NamedFault),
+    /// The task is started and ends with this fault; nothing is done.
+    FailTask(NamedFault),
+    /// A listing ends after so many objects and claims to be whole.
+    Truncate(usize),
+    /// A listing gives so many objects a page and then refuses to go on with the next one.
+    BreakAfterPage(usize),
+    /// The VM is missing from listings; asked for by reference or id it is there.
+    Hide,
+    /// The VM's configuration is not readable, as while a host is gone: its `config` is unset.
+    UnsetConfig,
+    /// It is done, and the connection closed instead of a reply.
+    LoseReply,
+    /// The account lacks this right. With an operation: that call is refused. Without one: every call that needs the
+    /// right is refused, and it is missing when rights are asked for; `System.Read` on a VM makes its properties missing.
+    Deny(String),
+    /// The connection is closed before anything is done.
+    Drop,
+    /// The guest acknowledges a shutdown and never acts on it.
+    IgnoreShutdown,
+}
+
+/// A fault by its wire name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NamedFault {
+    /// Type name, such as `GenericVmConfigFault`.
+    pub fault: String,
+    /// What the server says with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl FaultRule {
+    /// A rule for every call.
+    pub fn always(operation: Option<&str>, target: Option<&str>, effect: Effect) -> Self {
+        Self { operation: operation.map(Into::into), target: target.map(Into::into), from: 1, times: None, effect }
+    }
+
+    /// A rule for the nth matching call alone.
+    pub fn nth(operation: &str, target: Option<&str>, nth: u64, effect: Effect) -> Self {
+        Self { from: nth, times: Some(1), ..Self::always(Some(operation), target, effect) }
+    }
+}
+
+/// Why a fault file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultFileError {
+    /// It cannot be read.
+    #[error("the fault rules {path} cannot be read")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not a list of rules.
+    #[error("the fault rules {path} are not a list of rules")]
+    Parse {
+        /// Which file.
+        path: String,
+        /// Where and why.
+        #[source]
+        source: serde_yaml::Error,
+    },
+    /// It is too large to be meant.
+    #[error("the fault rules {path} are larger than 1 MiB")]
+    TooLarge {
+        /// Which file.
+        path: String,
+    },
+}
+
+/// Reads rules from a YAML file.
+pub fn read_rules(path: &Path) -> Result<Vec<FaultRule>, FaultFileError> {
+    let shown = || path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| FaultFileError::Read { path: shown(), source })?;
+    if text.len() > 1 << 20 {
+        return Err(FaultFileError::TooLarge { path: shown() });
+    }
+    serde_yaml::from_str(&text).map_err(|source| FaultFileError::Parse { path: shown(), source })
+}
+
+/// Names a rule that was added, to take it away again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId(u64);
+
+/// A shared handle on the rules in force.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    rules: Vec<(RuleId, FaultRule, u64)>,
+}
+
+impl Faults {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a rule in force from the next call on; its count starts at zero.
+    pub fn add(&self, rule: FaultRule) -> RuleId {
+        let mut inner = self.lock();
+        inner.next += 1;
+        let id = RuleId(inner.next);
+        inner.rules.push((id, rule, 0));
+        id
+    }
+
+    /// Takes a rule out of force; true if it was in force.
+    pub fn remove(&self, id: RuleId) -> bool {
+        let mut inner = self.lock();
+        let before = inner.rules.len();
+        inner.rules.retain(|(known, ..)| *known != id);
+        inner.rules.len() != before
+    }
+
+    /// Takes all rules out of force.
+    pub fn clear(&self) {
+        self.lock().rules.clear();
+    }
+
+    /// How many calls a rule has matched so far.
+    pub fn matched(&self, id: RuleId) -> u64 {
+        self.lock().rules.iter().find(|(known, ..)| *known == id).map_or(0, |(.., count)| *count)
+    }
+
+    /// Counts a call against every rule about calls, and returns the effects that are due.
+    pub(in crate::lab) fn on_call(&self, operation: &str, names: &[&str]) -> Vec<Effect> {
+        let mut inner = self.lock();
+        let mut due = Vec::new();
+        for (_, rule, count) in &mut inner.rules {
+            if rule.is_state() || !rule.covers(operation, names) {
+                continue;
+            }
+            *count += 1;
+            if rule.acts_on(*count) {
+                due.push(rule.effect.clone());
+            }
+        }
+        due
+    }
+
+    /// The rules about the state of VMs, as they stand now.
+    pub(in crate::lab) fn on_state(&self) -> StateRules {
+        StateRules(
+            self.lock().rules.iter().filter(|(_, rule, _)| rule.is_state()).map(|(_, rule, _)| rule.clone()).collect(),
+        )
+    }
+}
+
+impl FaultRule {
+    /// Does it describe a state (of VMs, of the account's rights) rather than calls?
+    fn is_state(&self) -> bool {
+        match &self.effect {
+            Effect::Hide | Effect::UnsetConfig | Effect::IgnoreShutdown => true,
+            Effect::Deny(_) => self.operation.is_none(),
+            _ => false,
+        }
+    }
+
+    fn covers(&self, operation: &str, names: &[&str]) -> bool {
+        self.operation.as_deref().is_none_or(|wanted| wanted == operation)
+            && self.target.as_deref().is_none_or(|target| names.contains(&target))
+    }
+
+    fn acts_on(&self, nth: u64) -> bool {
+        nth >= self.from && self.times.is_none_or(|times| nth < self.from.saturating_add(times))
+    }
+}
+
+/// Rules about the state of VMs.
+#[derive(Debug, Clone, Default)]
+pub(in crate::lab) struct StateRules(Vec<FaultRule>);
+
+impl StateRules {
+    /// True when there are none: the usual case, checked once per listing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Is this right refused to the account, on an object of these names?
+    pub fn denies(&self, right: &str, names: &[&str]) -> bool {
+        self.0.iter().any(|rule| {
+            matches!(&rule.effect, Effect::Deny(denied) if denied == right)
+                && rule.target.as_deref().is_none_or(|target| names.contains(&target))
+        })
+    }
+
+    /// Does an effect hold for an object of these names?
+    pub fn holds(&self, effect: &Effect, names: &[&str]) -> bool {
+        self.0
+            .iter()
+            .any(|rule| rule.effect == *effect && rule.target.as_deref().is_none_or(|target| names.contains(&target)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_acts_on_its_nth_call_only() {
+        let faults = Faults::default();
+        faults.add(FaultRule::nth("CloneVM_Task", None, 2, Effect::LoseReply));
+        assert_eq!(faults.on_call("CloneVM_Task", &["a"]), vec![]);
+        assert_eq!(faults.on_call("PowerOnVM_Task", &["a"]), vec![]);
+        assert_eq!(faults.on_call("CloneVM_Task", &["b"]), vec![Effect::LoseReply]);
+        assert_eq!(faults.on_call("CloneVM_Task", &["c"]), vec![]);
+    }
+
+    #[test]
+    fn rules_read_back_from_their_documented_form() {
+        let text = "- {operation: CloneVM_Task, target: a, times: 1, effect: loseReply}\n\
+                    - {target: b, effect: hide}\n\
+                    - operation: ReconfigVM_Task\n  effect: {failTask: {fault: GenericVmConfigFault}}\n\
+                    - {operation: Login, effect: {delayMs: 500}}\n\
+                    - {effect: {deny: VirtualMachine.Config.Memory}}\n";
+        let rules: Vec<FaultRule> = serde_yaml::from_str(text).expect("rules");
+        assert_eq!(rules.len(), 5);
+        assert_eq!(rules[3].effect, Effect::DelayMs(500));
+        assert!(serde_yaml::from_str::<Vec<FaultRule>>("- {efect: hide}").is_err());
+    }
+}

@@ -1,0 +1,267 @@
+//! Simulated hypervisors on loopback that speak the real protocols, TLS included.
+//!
+//! ```text
+//!  vendors' clients, our providers          tests, demo
+//!            | https                            | calls
+//!            v                                  v
+//!   listener.rs -> vsphere/ ---------------> world/  <- clock.rs
+//!                     |  ^ what goes wrong: faults.rs
+//!                     +--> what was asked:  record.rs
+//! ```
+//!
+//! Good enough that the vendors' own clients work unmodified. It shares no code with the providers but the XML reader
+//! and writer, so that a mistake there is not copied here; it is written from recorded traffic of real servers and the
+//! API's data model. Everything is seeded: equal seeds and calls give equal answers (keys and certificates aside).
+
+pub mod clock;
+pub mod command;
+pub mod faults;
+pub mod listener;
+pub mod record;
+pub mod settings;
+pub mod vsphere;
+pub mod world;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+pub use clock::{ClockMode, LabClock};
+pub use command::{LabArgs, run};
+pub use faults::{Effect, FaultRule, Faults, NamedFault};
+pub use record::{CallOutcome, CallRecord, Record};
+pub use world::{World, WorldHandle};
+
+use crate::model::HypervisorType;
+
+/// Name of the vCenter endpoint, as the examples use it.
+pub const VCENTER: &str = "vc-prod";
+/// Name of the standalone ESXi endpoint.
+pub const ESXI: &str = "esx-lab";
+
+/// What a lab is to be.
+#[derive(Debug, Clone)]
+pub struct LabOptions {
+    /// Seeds ids, addresses and the unmanaged VMs.
+    pub seed: u64,
+    /// Unmanaged VMs per front.
+    pub vms: usize,
+    /// Which fronts; empty: all that are built.
+    pub only: Vec<HypervisorType>,
+    /// Also a standalone ESXi host, as endpoint [`ESXI`].
+    pub esxi: bool,
+    /// Rules in force from the start.
+    pub faults: Vec<FaultRule>,
+    /// How time moves.
+    pub clock: ClockMode,
+    /// How long tasks take, in percent of the default (a clone 40 ms, anything else about 10).
+    pub pace_percent: u32,
+    /// Address to listen on; must be of this machine only.
+    pub bind: IpAddr,
+    /// Port of the first front, the next ones follow; 0: any free ones.
+    pub port: u16,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            vms: 12,
+            only: Vec::new(),
+            esxi: false,
+            faults: Vec::new(),
+            clock: ClockMode::Real,
+            pace_percent: 100,
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+        }
+    }
+}
+
+/// Where a front listens and how to get in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabEndpoint {
+    /// Its name, as settings and examples use it.
+    pub name: String,
+    /// What it speaks.
+    pub hypervisor: HypervisorType,
+    /// Its URL.
+    pub url: String,
+    /// SHA-256 of its certificate's DER, lower-case hex.
+    pub pin_sha256: String,
+    /// A user with all rights.
+    pub username: String,
+    /// That user's password. It guards simulated machines only.
+    pub password: String,
+}
+
+/// Why a lab could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A front that is asked for is not built yet.
+    #[error("the lab has no {0} front yet: only vsphere")]
+    NotBuilt(HypervisorType),
+    /// It would be reachable from other machines.
+    #[error("the lab listens on this machine only; {0} is not a loopback address")]
+    NotLoopback(IpAddr),
+    /// The port is taken or not allowed.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No certificate could be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(String),
+    /// A file could not be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The fault rules are not readable.
+    #[error(transparent)]
+    Faults(#[from] faults::FaultFileError),
+    /// Signals of the system cannot be waited for.
+    #[error("cannot wait for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// A running lab. Dropping it stops it.
+#[derive(Debug)]
+pub struct Lab {
+    fronts: Vec<Front>,
+    record: Record,
+    faults: Faults,
+    clock: LabClock,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Front {
+    endpoint: LabEndpoint,
+    world: WorldHandle,
+    task: tokio::task::JoinHandle<()>,
+    vsphere: std::sync::Arc<vsphere::Front>,
+}
+
+impl Lab {
+    /// Starts the fronts; when this returns, each of them answers.
+    pub async fn start(options: LabOptions) -> Result<Self, LabError> {
+        if !options.bind.is_loopback() {
+            return Err(LabError::NotLoopback(options.bind));
+        }
+        if let Some(missing) = options.only.iter().find(|wanted| **wanted != HypervisorType::Vsphere) {
+            return Err(LabError::NotBuilt(*missing));
+        }
+        let faults = Faults::default();
+        for rule in &options.faults {
+            faults.add(rule.clone());
+        }
+        let (stop, _) = watch::channel(false);
+        let clock = LabClock::new(options.clock);
+        let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
+        lab.start_vsphere(&options, VCENTER, false).await?;
+        if options.esxi {
+            lab.start_vsphere(&options, ESXI, true).await?;
+        }
+        Ok(lab)
+    }
+
+    async fn start_vsphere(&mut self, options: &LabOptions, name: &str, standalone: bool) -> Result<(), LabError> {
+        let (seed, vms) = (options.seed, options.vms);
+        let mut world = world::seed::world(seed, vms, standalone, self.clock.now_ms());
+        world.pace.percent = i64::from(options.pace_percent);
+        let world = WorldHandle::new(world, self.clock.clone(), self.faults.clone());
+        let port = match options.port {
+            0 => 0,
+            first => first.saturating_add(u16::try_from(self.fronts.len()).unwrap_or(u16::MAX)),
+        };
+        let listener = listener::TlsListener::bind((options.bind, port).into(), &self.stop).await?;
+        let endpoint = LabEndpoint {
+            name: name.into(),
+            hypervisor: HypervisorType::Vsphere,
+            url: format!("https://{}/sdk", listener.address()),
+            pin_sha256: listener.pin_sha256().to_owned(),
+            username: if standalone { "root".into() } else { "svc-tierwright@vsphere.local".into() },
+            password: format!("lab-{name}-{seed}"),
+        };
+        let front = vsphere::Front::new(vsphere::FrontParts {
+            endpoint: endpoint.clone(),
+            world: world.clone(),
+            record: self.record.clone(),
+            faults: self.faults.clone(),
+            seed,
+        });
+        let task = tokio::spawn(listener::serve(listener, front.clone().router(), self.stop.subscribe()));
+        self.fronts.push(Front { endpoint, world, task, vsphere: front });
+        Ok(())
+    }
+
+    /// All fronts.
+    pub fn endpoints(&self) -> Vec<LabEndpoint> {
+        self.fronts.iter().map(|front| front.endpoint.clone()).collect()
+    }
+
+    /// The world behind the first front.
+    pub fn world(&self) -> WorldHandle {
+        self.fronts[0].world.clone()
+    }
+
+    /// The world behind the front of this name.
+    pub fn world_of(&self, endpoint: &str) -> Option<WorldHandle> {
+        self.fronts.iter().find(|front| front.endpoint.name == endpoint).map(|front| front.world.clone())
+    }
+
+    /// What was asked of it.
+    pub fn record(&self) -> Record {
+        self.record.clone()
+    }
+
+    /// What goes wrong.
+    pub fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
+    /// Its time.
+    pub fn clock(&self) -> LabClock {
+        self.clock.clone()
+    }
+
+    /// Writes `tierwright.yaml` into a folder (made if need be) with password files, stateDir and secretsDir beside it;
+    /// `source` is the folder of the manifests. Returns the settings file.
+    pub fn write_settings(&self, folder: &Path, source: &Path) -> Result<PathBuf, LabError> {
+        settings::write(&self.endpoints(), &folder.join("tierwright.yaml"), source)
+    }
+
+    /// Ends all sessions of all fronts, as if the servers had been restarted: the next call of each client is refused.
+    pub fn end_sessions(&self) {
+        for front in &self.fronts {
+            front.vsphere.end_sessions();
+        }
+    }
+
+    /// Stops all fronts and waits until they are down; open connections are closed.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for front in std::mem::take(&mut self.fronts) {
+            let _ = front.task.await;
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        for front in &self.fronts {
+            front.task.abort();
+        }
+    }
+}

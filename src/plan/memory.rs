@@ -1,0 +1,146 @@
+//! What stateDir keeps of an endpoint's inventory: enough to forbid later, never enough to permit.
+//!
+//! A complete inventory replaces the last one, except that a VM of ours which is no longer listed is carried along until
+//! two successive complete inventories have had "not found" from a direct read, and that an inventory which lost too
+//! much at once replaces nothing until a person accepts the loss.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
+use crate::inventory::{EndpointInventory, Missing, Observed, View};
+use crate::mark::{self, Mark, Standing};
+use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
+
+/// More than this many VMs must be missing before a loss is suspicious: small labs lose one in three by design.
+const LOSS_COUNT: usize = 5;
+
+/// And more than this share of them. An outage of one host in a cluster of five shows as about this much.
+const LOSS_PERCENT: usize = 20;
+
+/// A suspicious loss: the endpoint lists far fewer VMs than last time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Who is missing, our own deletes not counted.
+    pub lost: Vec<OwnId>,
+    /// How many there were.
+    pub of: usize,
+    /// Approving this accepts the loss.
+    pub digest: Digest,
+}
+
+/// Which of the VMs of the last inventory are missing now, if that is too many to be believed. Deletes in our own
+/// journal are no loss.
+pub fn loss(
+    endpoint: &EndpointName,
+    previous: Option<&LastInventory>,
+    now: &Observed,
+    destroys: &[Destroyed],
+) -> Option<Loss> {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        endpoint: &'a EndpointName,
+        lost: &'a [OwnId],
+    }
+    let previous = previous?;
+    let ours: BTreeSet<&OwnId> = destroys
+        .iter()
+        .filter(|destroyed| destroyed.deleted && destroyed.endpoint == *endpoint)
+        .map(|destroyed| &destroyed.own_id)
+        .collect();
+    let lost: Vec<OwnId> =
+        unlisted(previous, now).into_iter().map(|vm| vm.id.clone()).filter(|id| !ours.contains(id)).collect();
+    is_suspicious(lost.len(), previous.vms.len()).then(|| Loss {
+        of: previous.vms.len(),
+        digest: Digest::of_json(&Accepted { endpoint, lost: &lost }),
+        lost,
+    })
+}
+
+const fn is_suspicious(lost: usize, of: usize) -> bool {
+    lost > LOSS_COUNT && lost * 100 > of * LOSS_PERCENT
+}
+
+/// Those of the last inventory that are not listed now, in id order.
+fn unlisted<'p>(previous: &'p LastInventory, now: &Observed) -> Vec<&'p LastVm> {
+    let listed: BTreeSet<&OwnId> = now.vms.iter().map(|vm| &vm.id).collect();
+    let mut missing: Vec<&LastVm> = previous.vms.iter().filter(|vm| !listed.contains(&vm.id)).collect();
+    missing.sort_by(|a, b| a.id.cmp(&b.id));
+    missing
+}
+
+/// What is kept of `now`; `None`: the previous one stays, since `now` is not complete or has lost too much.
+///
+/// `accepted_loss` is true when [`loss`] found nothing to doubt (it knows our own deletes) or a person approved its
+/// digest; without it any large loss keeps the previous inventory.
+pub fn remember(
+    previous: Option<&LastInventory>,
+    now: &EndpointInventory,
+    installation: &str,
+    accepted_loss: bool,
+) -> Option<LastInventory> {
+    let View::Observed(observed) = &now.view else { return None };
+    if super::safety::unknown::doubt(observed).is_some() {
+        return None;
+    }
+    let gone = previous.map(|previous| unlisted(previous, observed)).unwrap_or_default();
+    if !accepted_loss && previous.is_some_and(|previous| is_suspicious(gone.len(), previous.vms.len())) {
+        return None;
+    }
+    let before: BTreeMap<&OwnId, &LastVm> = previous.iter().flat_map(|last| &last.vms).map(|vm| (&vm.id, vm)).collect();
+    let mut vms: Vec<LastVm> =
+        observed.vms.iter().map(|vm| as_seen(vm, before.get(&vm.id).copied(), installation)).collect();
+    vms.extend(gone.into_iter().filter_map(|vm| carried(vm, observed.missing.get(&vm.id))));
+    vms.sort_by(|a, b| a.id.cmp(&b.id));
+    Some(LastInventory { generation: now.generation, taken_at: now.taken_at, vms })
+}
+
+/// A listed VM. What we once knew of it outlives a mark that was removed, damaged, or put back by a snapshot: that is
+/// how such a thing is noticed at all.
+fn as_seen(vm: &ObservedVm, before: Option<&LastVm>, installation: &str) -> LastVm {
+    let known = before.and_then(|before| before.owned.clone());
+    let owned = match mark::judge(vm, installation) {
+        Standing::Ours(mark) => Some(newest(owned(&mark), known)),
+        Standing::Unfinished { mark: Some(mark), .. } => Some(owned(&mark)),
+        Standing::Foreign(_) | Standing::Clone(_) => None,
+        Standing::NoMark | Standing::Unfinished { mark: None, .. } | Standing::Unreadable(_) | Standing::Unknown(_) => {
+            known
+        }
+    };
+    LastVm { id: vm.id.clone(), name: vm.name.to_string(), owned, missing_once: false }
+}
+
+fn owned(mark: &Mark) -> LastOwned {
+    LastOwned {
+        key: mark.key.clone(),
+        identity: mark.identity,
+        tier: mark.tier.clone(),
+        generation: mark.generation,
+        disks: mark.disks.keys().cloned().collect(),
+        image: mark.applied.as_ref().and_then(|applied| applied.image.clone()),
+    }
+}
+
+/// The later of the two: an older generation back on the VM must not make us forget the newer one.
+fn newest(now: LastOwned, known: Option<LastOwned>) -> LastOwned {
+    match known {
+        Some(known) if known.generation > now.generation => known,
+        _ => now,
+    }
+}
+
+/// A VM of ours that is not listed: kept until it is proven gone by two direct reads in a row.
+fn carried(vm: &LastVm, read: Option<&Missing>) -> Option<LastVm> {
+    vm.owned.as_ref()?;
+    match read {
+        Some(Missing::NotFound) if vm.missing_once => None,
+        Some(Missing::NotFound) => Some(LastVm { missing_once: true, ..vm.clone() }),
+        Some(Missing::Unknown(_)) | None => Some(LastVm { missing_once: false, ..vm.clone() }),
+    }
+}
+
+/// Ids whose VMs collect must read directly when they are not listed: all we ever owned there and did not see gone.
+pub fn known_ids(previous: Option<&LastInventory>) -> Vec<OwnId> {
+    previous.iter().flat_map(|last| &last.vms).filter(|vm| vm.owned.is_some()).map(|vm| vm.id.clone()).collect()
+}

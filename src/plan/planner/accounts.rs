@@ -1,0 +1,111 @@
+//! The accounts of a plan: costs, counts, its inputs, its hash.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::draft::{Draft, Size};
+use crate::model::{Bytes, Currency, Digest, Money, Revision, TierName};
+use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost, safety::approval};
+
+/// The sizes of all VMs per tier, since prices are linear: one multiplication per tier rather than four per VM.
+#[derive(Debug, Default)]
+pub(super) struct Tally<'a>(BTreeMap<&'a TierName, Sums>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Sums {
+    vms: u64,
+    cpus: u64,
+    memory: u64,
+    storage: u64,
+}
+
+impl<'a> Tally<'a> {
+    /// Counts a VM that is there, as it was last applied.
+    pub fn there(&mut self, tier: &'a TierName, size: Size) {
+        let sums = self.0.entry(tier).or_default();
+        sums.vms += 1;
+        sums.cpus += u64::from(size.cpus);
+        sums.memory += size.memory.0;
+        sums.storage += size.storage.0;
+    }
+}
+
+impl Sums {
+    /// What they cost a month: sizes are summed first, then priced.
+    fn monthly(self, price: &crate::model::Price) -> Money {
+        let rest = Decimal::from(self.vms) * price.vm_month.0;
+        let none = cost::monthly(price, 0, Bytes(0), Bytes(0)).0;
+        let one_cpu = cost::monthly(price, 1, Bytes(0), Bytes(0)).0 - none;
+        let memory = cost::monthly(price, 0, Bytes(self.memory), Bytes(0)).0 - none;
+        let storage = cost::monthly(price, 0, Bytes(0), Bytes(self.storage)).0 - none;
+        Money(one_cpu * Decimal::from(self.cpus) + memory + storage + rest)
+    }
+}
+
+/// Freezes the plan.
+pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>) -> Plan {
+    let PlanInput { desired, inventory, policy, .. } = draft.input;
+    let mut blocked = blocked;
+    blocked.sort_by(|a, b| (&a.key, a.action).cmp(&(&b.key, b.action)));
+    let mut notes = draft.notes;
+    notes.sort_by(|a, b| (&a.key, &a.text).cmp(&(&b.key, &b.text)));
+    let mut summary: BTreeMap<Action, u32> = BTreeMap::new();
+    for step in &steps {
+        *summary.entry(step.action).or_default() += 1;
+    }
+    let lines = draft.census.sights.iter().map(|(endpoint, sight)| InventoryLine {
+        endpoint: (*endpoint).clone(),
+        status: sight.status(),
+        generation: inventory.endpoints.get(*endpoint).map_or(0, |answer| answer.generation),
+        why: sight.doubt().map(|doubt| doubt.why),
+    });
+    let settings = policy.digest();
+    Plan {
+        format_version: 1,
+        installation: policy.installation.clone(),
+        revision: desired.revision.clone(),
+        hash: hash(&desired.revision, &settings, &steps, &blocked),
+        settings,
+        inventory: lines.collect(),
+        in_sync: draft.in_sync,
+        unmanaged: draft.census.unmanaged,
+        summary,
+        cost: costs(&draft.tally, desired, &steps),
+        notes,
+        steps,
+        approval: approval::of_all(&blocked),
+        blocked,
+    }
+}
+
+/// Over revision, settings, steps and blocked: inventory generations and free space stand outside.
+fn hash(revision: &Revision, settings: &Digest, steps: &[Step], blocked: &[Blocked]) -> Digest {
+    #[derive(Serialize)]
+    struct Hashed<'a> {
+        revision: &'a Revision,
+        settings: &'a Digest,
+        steps: &'a [Step],
+        blocked: &'a [Blocked],
+    }
+    Digest::of_json(&Hashed { revision, settings, steps, blocked })
+}
+
+/// Before: everything that is there; after: that, with what the steps change.
+fn costs(tally: &Tally<'_>, desired: &crate::model::Desired, steps: &[Step]) -> Vec<CostLine> {
+    let mut lines: BTreeMap<Currency, (Decimal, Decimal)> = BTreeMap::new();
+    for (tier, sums) in &tally.0 {
+        let Some(price) = desired.tiers.get(*tier).and_then(|tier| tier.price.as_ref()) else { continue };
+        let monthly = sums.monthly(price).0;
+        let line = lines.entry(price.currency.clone()).or_default();
+        line.0 += monthly;
+        line.1 += monthly;
+    }
+    for CostLine { currency, before, after } in steps.iter().filter_map(|step| step.cost.as_ref()) {
+        lines.entry(currency.clone()).or_default().1 += after.0 - before.0;
+    }
+    (lines.into_iter())
+        .map(|(currency, (before, after))| CostLine { currency, before: Money(before), after: Money(after) })
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! Rule 2: what must be known before a VM may be made. Making a twin of one that only cannot be seen is the worst that a
+//! create can do.
+
+use super::No;
+use super::unknown::Sight;
+use crate::model::{EndpointName, Tier, VmKey};
+use crate::plan::census::Census;
+use crate::plan::{BlockCode, EndpointState, OpenIntent};
+
+/// May a VM of this key be made on this tier, as far as anybody knows where it might already be?
+pub fn may_create(census: &Census<'_>, key: &VmKey, tier: &Tier) -> Option<No> {
+    of_tier(census, key, tier).or_else(|| empty_memory(census)).or_else(|| open_intent(census, key))
+}
+
+/// Every endpoint of the tier must have answered in full.
+fn of_tier(census: &Census<'_>, key: &VmKey, tier: &Tier) -> Option<No> {
+    tier.endpoints
+        .iter()
+        .filter(|endpoint| !is_excused(census, endpoint, key))
+        .find_map(|endpoint| held_by(census, endpoint))
+}
+
+/// With an empty stateDir nobody knows where VMs were last seen: every endpoint must have answered in full once.
+fn empty_memory(census: &Census<'_>) -> Option<No> {
+    if !census.history().last.is_empty() {
+        return None;
+    }
+    let endpoints = census.policy().endpoints.iter();
+    endpoints.filter(|(_, policy)| policy.state != EndpointState::Retired).find_map(|(endpoint, _)| {
+        let no = held_by(census, endpoint)?;
+        Some(No {
+            why: format!("nothing is remembered of any endpoint yet, so all must answer first; {}", no.why),
+            ..no
+        })
+    })
+}
+
+/// A call for this key whose outcome was never recorded: only a whole inventory taken later settles it.
+fn open_intent(census: &Census<'_>, key: &VmKey) -> Option<No> {
+    let mut intents = census.history().open_intents.iter().filter(|intent| intent.key == *key);
+    intents.find(|intent| !is_given_up(census, &intent.endpoint) && !is_settled(census, intent)).map(|intent| {
+        let OpenIntent { endpoint, call, at, .. } = intent;
+        let why =
+            format!("the outcome of {call} on {endpoint} at {at} is not known; a later complete inventory must tell");
+        No::flat(BlockCode::VmUnknown, why)
+    })
+}
+
+fn is_settled(census: &Census<'_>, intent: &OpenIntent) -> bool {
+    matches!(census.sights.get(&intent.endpoint), Some(Sight::Whole(_)))
+        && census.inventory().endpoints.get(&intent.endpoint).is_some_and(|answer| answer.taken_at >= intent.at)
+}
+
+/// `retired` excuses always; `maintenance` where the last complete inventory lacked the key and nothing is open there.
+fn is_excused(census: &Census<'_>, endpoint: &EndpointName, key: &VmKey) -> bool {
+    match census.policy().endpoints.get(endpoint).map(|policy| policy.state) {
+        Some(EndpointState::Retired) => true,
+        Some(EndpointState::Maintenance) => {
+            let lacked =
+                census.history().last.get(endpoint).is_some_and(|last| {
+                    !last.vms.iter().filter_map(|vm| vm.owned.as_ref()).any(|owned| owned.key == *key)
+                });
+            lacked && !census.history().open_intents.iter().any(|open| open.endpoint == *endpoint && open.key == *key)
+        }
+        Some(EndpointState::Active) | None => false,
+    }
+}
+
+fn is_given_up(census: &Census<'_>, endpoint: &EndpointName) -> bool {
+    census.policy().endpoints.get(endpoint).is_some_and(|policy| policy.state == EndpointState::Retired)
+}
+
+fn held_by(census: &Census<'_>, endpoint: &EndpointName) -> Option<No> {
+    let Some(sight) = census.sights.get(endpoint) else {
+        return Some(No::flat(BlockCode::NotConfigured, format!("endpoint {endpoint} is not in the settings")));
+    };
+    let doubt = sight.doubt()?;
+    let no = No::from(doubt);
+    Some(No { why: format!("it may be on {endpoint}, and {}", no.why), ..no })
+}

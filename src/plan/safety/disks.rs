@@ -1,0 +1,62 @@
+//! Which disks may go with a VM that is deleted: those of its mark, and nothing else may be attached.
+
+use super::No;
+use crate::diff::{At, disk_at, resolve_disk};
+use crate::inventory::Observed;
+use crate::mark::Mark;
+use crate::model::{ObservedDisk, OwnId, VmConfig};
+use crate::plan::{BlockCode, DiskAt};
+
+/// The disks that go with a VM, or why it may not be deleted.
+pub fn that_go(mark: &Mark, own_id: &OwnId, config: &VmConfig, observed: Option<&Observed>) -> Result<Vec<DiskAt>, No> {
+    if config.snapshots {
+        return Err(No::flat(BlockCode::Snapshot, "a snapshot exists; remove it first"));
+    }
+    let mapped: Vec<(&str, &ObservedDisk)> = (mark.disks.iter())
+        .filter_map(|(name, marked)| match resolve_disk(marked, &config.disks) {
+            At::Attached(disk) => Some((name.as_str(), disk)),
+            At::Detached | At::Incomplete | At::Lost { .. } => None,
+        })
+        .collect();
+    for disk in &config.disks {
+        if disk.shared {
+            return Err(unsafe_disk(format!("its disk at {} is shared with another VM", disk.slot)));
+        }
+        if !mapped.iter().any(|(_, own)| own.slot == disk.slot) {
+            let why =
+                format!("the disk at {} is not one of its own (its mark does not name it); detach it first", disk.slot);
+            return Err(unsafe_disk(why));
+        }
+        if let Some(no) = has_child(disk, own_id, observed) {
+            return Err(no);
+        }
+    }
+    Ok(mapped.into_iter().map(|(name, disk)| disk_at(name, disk)).collect())
+}
+
+/// All attached disks of a create that was never finished: it was ours from its first moment.
+pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskAt>, No> {
+    if let Some(disk) = config.disks.iter().find(|disk| disk.shared) {
+        return Err(unsafe_disk(format!("its disk at {} is shared with another VM", disk.slot)));
+    }
+    let name = |disk: &ObservedDisk| {
+        let own = mark.iter().flat_map(|mark| &mark.disks);
+        own.filter(|(_, marked)| marked.slot.as_deref() == Some(&*disk.slot)).map(|(name, _)| name.clone()).next()
+    };
+    let at = |disk: &ObservedDisk| disk_at(&name(disk).unwrap_or_else(|| disk.slot.to_string()), disk);
+    Ok(config.disks.iter().map(at).collect())
+}
+
+/// A file that another disk has as parent is never deleted.
+pub fn has_child(disk: &ObservedDisk, own_id: &OwnId, observed: Option<&Observed>) -> Option<No> {
+    let file = disk.file.as_deref()?;
+    let vms = observed.iter().flat_map(|observed| &observed.vms).filter(|vm| vm.id != *own_id);
+    let child = vms.filter_map(|vm| Some((vm, vm.readable()?))).find(|(_, config)| {
+        config.disks.iter().any(|other| other.parent.as_deref() == Some(file) || other.file.as_deref() == Some(file))
+    });
+    child.map(|(vm, _)| unsafe_disk(format!("its disk {file} is also used by {}, as parent or as it is", vm.name)))
+}
+
+fn unsafe_disk(why: String) -> No {
+    No::flat(BlockCode::DiskUnsafe, why)
+}

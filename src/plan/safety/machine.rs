@@ -1,0 +1,39 @@
+//! What a VM's own state and its endpoint forbid, whatever is to be done to it.
+
+use super::No;
+use crate::model::{EndpointName, PowerState, VmConfig};
+use crate::plan::{BlockCode, Manage, Policy};
+
+/// May this VM be changed at all as it is now?
+pub fn may_touch(policy: &Policy, endpoint: &EndpointName, config: &VmConfig) -> Option<No> {
+    may_change(policy, endpoint).or_else(|| may_touch_vm(config))
+}
+
+/// May anything on this endpoint be changed?
+pub fn may_change(policy: &Policy, endpoint: &EndpointName) -> Option<No> {
+    match policy.endpoints.get(endpoint).map(|policy| policy.manage) {
+        Some(Manage::Suggest | Manage::Enforce) => None,
+        Some(Manage::Observe) => {
+            Some(No::flat(BlockCode::ObserveOnly, format!("{endpoint} is only observed (`manage: observe`)")))
+        }
+        None => Some(No::flat(BlockCode::NotConfigured, format!("endpoint {endpoint} is not in the settings"))),
+    }
+}
+
+/// May this VM be changed in the state it is in?
+pub fn may_touch_vm(config: &VmConfig) -> Option<No> {
+    if let Some(question) = &config.question {
+        let why = format!("the hypervisor waits for an answer: {question}");
+        return Some(No::flat(BlockCode::Question, why));
+    }
+    if config.template {
+        return Some(No::flat(BlockCode::Unsupported, "it was made a template; turn it back into a VM first"));
+    }
+    match config.power {
+        PowerState::Running | PowerState::Stopped => None,
+        PowerState::Suspended => {
+            Some(No::flat(BlockCode::Suspended, "it is suspended, saved or paused; resume or stop it first"))
+        }
+        PowerState::Unknown => Some(No::flat(BlockCode::VmUnknown, "whether it runs cannot be told now")),
+    }
+}

@@ -1,0 +1,297 @@
+//! One `VirtualMachine` as the property collector gives it, in our words. Pure.
+//!
+//! Read in two parts: the light one each time, the heavy one (devices, extra configuration: most of the bytes) only when
+//! `config.changeVersion` moved. What the server did not give makes the VM unreadable, never different.
+
+use std::sync::Arc;
+
+use super::device::{self, NetworkNames};
+use super::names::unescape;
+use super::property::Object;
+use super::soap::Moref;
+use crate::model::{
+    Bytes, Config, Firmware, GuestAgent, GuestOs, Hot, NetworkTarget, ObservedDisk, ObservedNic, OwnId, PowerState,
+    VmConfig,
+};
+use crate::xml::Element;
+
+/// The key of our mark in `config.extraConfig`.
+pub(super) const MARK_KEY: &str = "tierwright.mark";
+
+/// Properties read of every VM each time.
+pub(super) const LIGHT: &[&str] = &[
+    "name",
+    "parent",
+    "parentVApp",
+    "config.changeVersion",
+    "config.instanceUuid",
+    "config.template",
+    "summary.config.instanceUuid",
+    "runtime.powerState",
+    "runtime.connectionState",
+    "runtime.host",
+    "runtime.question",
+    "guest.toolsRunningStatus",
+    "guest.ipAddress",
+    "snapshot",
+];
+
+/// Properties read when the configuration changed.
+pub(super) const HEAVY: &[&str] = &[
+    "config.hardware.numCPU",
+    "config.hardware.memoryMB",
+    "config.hardware.device",
+    "config.firmware",
+    "config.guestId",
+    "config.cpuHotAddEnabled",
+    "config.memoryHotAddEnabled",
+    "config.hotPlugMemoryLimit",
+    "config.hotPlugMemoryIncrementSize",
+    "config.extraConfig",
+];
+
+/// What is read of a VM each time.
+#[derive(Debug, Clone)]
+pub(super) struct Light {
+    pub moref: Moref,
+    pub name: Arc<str>,
+    pub id: OwnId,
+    pub parent: Option<Moref>,
+    pub vapp: Option<Moref>,
+    pub host: Option<Moref>,
+    pub template: bool,
+    /// Empty: the server does not tell.
+    pub change_version: String,
+    pub power: PowerState,
+    question: Option<String>,
+    pub guest_agent: GuestAgent,
+    addresses: Vec<Arc<str>>,
+    pub snapshots: bool,
+    /// Why the configuration cannot be believed, if so.
+    unreadable: Option<String>,
+}
+
+impl Light {
+    /// Why the configuration cannot be believed, if so.
+    pub(super) fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
+    }
+}
+
+/// What is read of a VM when its configuration changed. Networks are still as the devices name them.
+#[derive(Debug, Clone)]
+pub(super) struct Heavy {
+    pub moref: Moref,
+    pub cpus: u32,
+    pub memory: Bytes,
+    pub firmware: Firmware,
+    guest_os: GuestOs,
+    hot: Hot,
+    pub disks: Vec<ObservedDisk>,
+    nics: Vec<Nic>,
+    pub mark: Option<String>,
+}
+
+/// A NIC before its network's name is known, as it is while it runs and while it does not.
+#[derive(Debug, Clone)]
+struct Nic {
+    running: ObservedNic,
+    stopped: ObservedNic,
+    port_group: Option<String>,
+    opaque: Option<String>,
+}
+
+/// The light part of an object.
+pub(super) fn light(object: &Object<'_, '_>) -> Option<Light> {
+    if object.moref.kind != "VirtualMachine" {
+        return None;
+    }
+    let id = object.text("config.instanceUuid").or_else(|| object.text("summary.config.instanceUuid"));
+    let template = object.text("config.template");
+    let state = object.text("runtime.connectionState");
+    let unreadable = if let Some(fault) = object.missing("config").or_else(|| object.missing("runtime")) {
+        Some(fault.to_string())
+    } else if let Some(state) = state.filter(|state| *state != "connected") {
+        Some(format!("the server says it is {state}"))
+    } else if template.is_none() || id.is_none_or(str::is_empty) {
+        Some("the server gives no configuration".to_owned())
+    } else {
+        None
+    };
+    Some(Light {
+        name: unescape(object.text("name").unwrap_or_default()).into(),
+        // Without a configuration there may be no id at all; the reference keeps two such VMs apart.
+        id: OwnId::new(id.filter(|id| !id.is_empty()).unwrap_or(&format!("unknown-{}", object.moref.value))),
+        parent: object.reference("parent"),
+        vapp: object.reference("parentVApp"),
+        host: object.reference("runtime.host"),
+        template: template == Some("true"),
+        change_version: object.text("config.changeVersion").unwrap_or_default().to_owned(),
+        power: power(object.text("runtime.powerState")),
+        question: object.get("runtime.question").map(question),
+        guest_agent: match object.text("guest.toolsRunningStatus") {
+            Some("guestToolsRunning") => GuestAgent::Running,
+            Some("guestToolsNotRunning" | "guestToolsExecutingScripts") => GuestAgent::NotRunning,
+            _ => GuestAgent::Unknown,
+        },
+        addresses: object.text("guest.ipAddress").filter(|text| !text.is_empty()).map(Into::into).into_iter().collect(),
+        snapshots: object.get("snapshot").is_some(),
+        unreadable,
+        moref: object.moref.clone(),
+    })
+}
+
+pub(super) fn power(word: Option<&str>) -> PowerState {
+    match word {
+        Some("poweredOn") => PowerState::Running,
+        Some("poweredOff") => PowerState::Stopped,
+        Some("suspended") => PowerState::Suspended,
+        _ => PowerState::Unknown,
+    }
+}
+
+fn question(element: &Element<'_>) -> String {
+    element.text_of("text").unwrap_or("it asks something").trim().to_owned()
+}
+
+/// The heavy part of an object; `None` when the server gave none of it.
+pub(super) fn heavy(object: &Object<'_, '_>) -> Option<Heavy> {
+    let devices = object.get("config.hardware.device")?;
+    let count = |path: &str| object.text(path).and_then(|text| text.trim().parse::<u64>().ok());
+    let flag = |path: &str| object.text(path) == Some("true");
+    let mebibytes = |path: &str| count(path).filter(|count| *count > 0).map(Bytes::mib);
+    let mut hot = Hot {
+        add_cpu: flag("config.cpuHotAddEnabled"),
+        add_memory: flag("config.memoryHotAddEnabled"),
+        memory_limit: mebibytes("config.hotPlugMemoryLimit"),
+        memory_increment: mebibytes("config.hotPlugMemoryIncrementSize"),
+        ..Hot::default()
+    };
+    device::hot_devices(devices, &mut hot);
+    Some(Heavy {
+        moref: object.moref.clone(),
+        cpus: u32::try_from(count("config.hardware.numCPU")?).ok()?,
+        memory: Bytes::mib(count("config.hardware.memoryMB")?),
+        firmware: if object.text("config.firmware") == Some("efi") { Firmware::Uefi } else { Firmware::Bios },
+        guest_os: guest_os(object.text("config.guestId").unwrap_or_default()),
+        hot,
+        disks: device::disks(devices),
+        nics: nics(devices),
+        mark: object.get("config.extraConfig").and_then(mark),
+    })
+}
+
+fn nics(devices: &Element<'_>) -> Vec<Nic> {
+    let none = NetworkNames::default();
+    let running = device::nics(devices, &none, true);
+    let stopped = device::nics(devices, &none, false);
+    let backing = |slot: &str| {
+        let key = slot.to_owned();
+        device::each(devices)
+            .find(move |device| device::is_nic(device) && device.text_of("key").map(str::trim) == Some(key.as_str()))
+            .and_then(|device| device.child("backing"))
+    };
+    let later = |nic: &ObservedNic, path: &[&str]| {
+        backing(&nic.slot).and_then(|backing| backing.path(path)).map(|id| id.trimmed().to_owned())
+    };
+    running
+        .into_iter()
+        .zip(stopped)
+        .map(|(running, stopped)| Nic {
+            port_group: later(&running, &["port", "portgroupKey"]),
+            opaque: later(&running, &["opaqueNetworkId"]),
+            running,
+            stopped,
+        })
+        .collect()
+}
+
+/// Our mark. Everything else in there is somebody's, some of it secret (`guestinfo.userdata`), and is not looked at.
+/// A real server keeps one value per key; where there are several (vcsim appends) the last is the newest. An empty one
+/// is how a key is removed.
+fn mark(extra: &Element<'_>) -> Option<String> {
+    extra
+        .children
+        .iter()
+        .rev()
+        .find(|option| option.text_of("key") == Some(MARK_KEY))
+        .and_then(|option| option.text_of("value"))
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
+/// The family of a `VirtualMachineGuestOsIdentifier`.
+fn guest_os(id: &str) -> GuestOs {
+    const LINUX: &[&str] = &[
+        "almalinux",
+        "amazonlinux",
+        "asianux",
+        "centos",
+        "coreos",
+        "crx",
+        "debian",
+        "fedora",
+        "mandr",
+        "nld9",
+        "oes",
+        "opensuse",
+        "oraclelinux",
+        "redhat",
+        "rhel",
+        "rocky",
+        "sjds",
+        "sles",
+        "suse",
+        "turbolinux",
+        "ubuntu",
+        "vmwarephoton",
+    ];
+    let id = id.to_ascii_lowercase();
+    if id.starts_with("win") {
+        GuestOs::Windows
+    } else if id.contains("linux") || LINUX.iter().any(|name| id.starts_with(name)) {
+        GuestOs::Linux
+    } else {
+        GuestOs::Other
+    }
+}
+
+/// Both parts, put together.
+pub(super) fn config(light: &Light, heavy: Option<&Heavy>, networks: &NetworkNames) -> Config {
+    if let Some(why) = &light.unreadable {
+        return Config::Unreadable(why.clone());
+    }
+    let Some(heavy) = heavy else {
+        return Config::Unreadable("the server gives no hardware".to_owned());
+    };
+    let running = light.power != PowerState::Stopped;
+    Config::Readable(Box::new(VmConfig {
+        cpus: heavy.cpus,
+        memory: heavy.memory,
+        firmware: heavy.firmware,
+        guest_os: heavy.guest_os,
+        power: light.power,
+        template: light.template,
+        disks: heavy.disks.clone(),
+        nics: heavy.nics.iter().map(|nic| named(nic, networks, running)).collect(),
+        snapshots: light.snapshots,
+        question: light.question.clone(),
+        guest_agent: light.guest_agent,
+        hot: heavy.hot,
+        mark: heavy.mark.clone(),
+        addresses: light.addresses.clone(),
+    }))
+}
+
+fn named(nic: &Nic, networks: &NetworkNames, running: bool) -> ObservedNic {
+    let mut observed = if running { nic.running.clone() } else { nic.stopped.clone() };
+    let name = nic
+        .port_group
+        .as_ref()
+        .and_then(|key| networks.port_groups.get(key))
+        .or_else(|| nic.opaque.as_ref().and_then(|id| networks.opaque.get(id)));
+    if let Some(name) = name {
+        observed.network = Some(NetworkTarget { name: name.clone(), vlan: None });
+    }
+    observed
+}

@@ -1,0 +1,189 @@
+//! Login, the session and its renewal.
+//!
+//! The first call logs in. A session that the server has forgotten is renewed once per call, with the password read
+//! again, since it may have been rotated. Objects that live in a session (views, collectors) die with it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::client::{Client, With};
+use super::fault::Failure;
+use super::soap::{Answer, Moref, Request};
+use crate::model::Secret;
+use crate::provider::ErrorKind;
+use crate::settings::{EndpointSettings, PasswordFrom};
+use crate::xml::Element;
+
+/// Before the server has said what it speaks: every version from 6.7 on takes this.
+const FIRST_VERSION: &str = "6.7";
+
+/// One login, and what the server said of itself.
+#[derive(Debug)]
+pub(super) struct Session {
+    cookie: Option<String>,
+    /// Names the session for `AuthorizationManager`.
+    pub key: String,
+    /// Where things are.
+    pub content: Content,
+}
+
+/// Of `ServiceContent`, what is used.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub root_folder: Moref,
+    pub property_collector: Moref,
+    pub view_manager: Moref,
+    pub search_index: Moref,
+    pub session_manager: Moref,
+    pub authorization_manager: Option<Moref>,
+    pub task_manager: Option<Moref>,
+    pub virtual_disk_manager: Option<Moref>,
+    /// Product and version, for people.
+    pub product: String,
+    /// The API version it speaks.
+    pub api_version: String,
+    /// vCenter, not a host alone.
+    pub is_vcenter: bool,
+}
+
+impl Content {
+    pub(super) fn of(returned: &Element<'_>) -> Result<Self, Failure> {
+        let object = |name: &str| returned.child(name).and_then(Moref::of);
+        let needed = |name: &str| {
+            object(name).ok_or_else(|| Failure::Senseless(format!("a server without {name}: is this a vSphere API?")))
+        };
+        let about =
+            |name: &str| returned.path(&["about", name]).map(|fact| fact.trimmed().to_owned()).unwrap_or_default();
+        Ok(Self {
+            root_folder: needed("rootFolder")?,
+            property_collector: needed("propertyCollector")?,
+            view_manager: needed("viewManager")?,
+            search_index: needed("searchIndex")?,
+            session_manager: needed("sessionManager")?,
+            authorization_manager: object("authorizationManager"),
+            task_manager: object("taskManager"),
+            virtual_disk_manager: object("virtualDiskManager"),
+            product: about("fullName"),
+            api_version: about("apiVersion"),
+            is_vcenter: about("apiType") == "VirtualCenter",
+        })
+    }
+}
+
+/// The door to one server: sends calls in a session that it opens and renews.
+#[derive(Debug)]
+pub(super) struct Door {
+    client: Client,
+    username: String,
+    password: PasswordFrom,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl Door {
+    pub(super) fn new(settings: &EndpointSettings) -> Result<Self, Failure> {
+        let Some(url) = settings.urls.first() else {
+            return Err(Failure::because(ErrorKind::Unsupported, "the settings give it no url"));
+        };
+        if settings.urls.len() > 1 {
+            return Err(Failure::because(ErrorKind::Unsupported, "a vSphere endpoint has one url"));
+        }
+        Ok(Self {
+            client: Client::new(url, &settings.trust)?,
+            username: settings.username.clone(),
+            password: settings.password.clone(),
+            session: Mutex::new(None),
+        })
+    }
+
+    /// The session, opened if need be. Many callers at once make one login.
+    pub(super) async fn session(&self) -> Result<Arc<Session>, Failure> {
+        let mut held = self.session.lock().await;
+        if let Some(session) = held.as_ref() {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(self.login().await?);
+        *held = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Does some work in a session; once more in a new one when the server has forgotten it.
+    pub(super) async fn within<T, F, Work>(&self, work: F) -> Result<T, Failure>
+    where
+        F: Fn(Arc<Session>) -> Work + Send + Sync,
+        Work: Future<Output = Result<T, Failure>> + Send,
+    {
+        let session = self.session().await?;
+        match work(Arc::clone(&session)).await {
+            Err(failure) if failure.is_not_authenticated() => {
+                self.forget(&session).await;
+                work(self.session().await?).await
+            }
+            done => done,
+        }
+    }
+
+    /// One call in a session that may be renewed; for calls that need nothing made in the session before.
+    pub(super) async fn call(&self, request: &Request) -> Result<Answer, Failure> {
+        self.within(|session| async move { self.call_in(&session, request).await }).await
+    }
+
+    /// One call in this very session.
+    pub(super) async fn call_in(&self, session: &Session, request: &Request) -> Result<Answer, Failure> {
+        let with = With { version: &session.content.api_version, cookie: session.cookie.as_deref() };
+        Ok(self.client.send(request, with).await?.0)
+    }
+
+    /// Logs out if there is a session; what goes wrong is not worth telling.
+    pub(super) async fn close(&self) {
+        let Some(session) = self.session.lock().await.take() else { return };
+        if let Ok(request) = Request::new("Logout", &session.content.session_manager, |_| {}) {
+            let _ = self.call_in(&session, &request).await;
+        }
+    }
+
+    /// Drops a session that the server has forgotten.
+    pub(super) async fn forget(&self, session: &Arc<Session>) {
+        let mut held = self.session.lock().await;
+        if held.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
+            *held = None;
+        }
+    }
+
+    async fn login(&self) -> Result<Session, Failure> {
+        let instance = Moref::new("ServiceInstance", "ServiceInstance");
+        let request = Request::new("RetrieveServiceContent", &instance, |_| {})?;
+        let (answer, first_cookie) = self.client.send(&request, With { version: FIRST_VERSION, cookie: None }).await?;
+        let tree = answer.tree()?;
+        let returned =
+            tree.child("returnval").ok_or_else(|| Failure::senseless("a server that does not say what it is"))?;
+        let content = Content::of(returned)?;
+        let password = self.read_password().await?;
+        let request = Request::new("Login", &content.session_manager, |writer| {
+            writer.leaf("userName", &self.username).leaf("password", password.expose());
+        })?;
+        let with = With { version: &content.api_version, cookie: first_cookie.as_deref() };
+        let (answer, cookie) = self.client.send(&request, with).await?;
+        let key = answer.tree()?.path(&["returnval", "key"]).map(|key| key.trimmed().to_owned()).unwrap_or_default();
+        tracing::debug!(product = content.product, "logged in");
+        Ok(Session { cookie: cookie.or(first_cookie), key, content })
+    }
+
+    /// Read at each login, so that a rotated one is taken up.
+    async fn read_password(&self) -> Result<Secret, Failure> {
+        let denied = |why: String| Failure::because(ErrorKind::Denied, why);
+        match &self.password {
+            PasswordFrom::Given(secret) => Ok(secret.clone()),
+            PasswordFrom::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
+                denied(format!("the environment variable {name}, which should hold the password, is not set"))
+            }),
+            PasswordFrom::File(path) => {
+                let text = tokio::fs::read_to_string(path)
+                    .await
+                    .map_err(|error| denied(format!("the password file {} cannot be read: {error}", path.display())))?;
+                Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What every provider needs around it: time limits, patient reads, a limit on steps at a time.
+//!
+//! Reads are tried again with back-off when the failure says so; `execute` never is, since only the planner may decide
+//! that a step is still wanted. Changes take no time limit here either: a clone may take hours and a guest its time to
+//! shut down, so the provider bounds each of its own calls.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use super::{ErrorKind, Found, MissingRight, Next, Order, Provider, ProviderError, Recorder, StepError, Target};
+use crate::inventory::{Capabilities, Observed};
+use crate::model::{EndpointName, OwnId};
+use crate::settings::EndpointSettings;
+
+/// A whole inventory of a large, busy endpoint stays well below this; a hung one is given up.
+const COLLECT_LIMIT: Duration = Duration::from_mins(10);
+/// One VM, or a question about the endpoint.
+const READ_LIMIT: Duration = Duration::from_mins(2);
+/// Pauses before the second and third attempt of a read.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// A provider with all of that around it.
+pub(super) struct Wrapped {
+    inner: Arc<dyn Provider>,
+    endpoint: EndpointName,
+    steps: Semaphore,
+}
+
+impl Wrapped {
+    pub(super) fn new(inner: Arc<dyn Provider>, settings: &EndpointSettings) -> Self {
+        Self { inner, endpoint: settings.name.clone(), steps: Semaphore::new(settings.parallel.max(1)) }
+    }
+
+    /// A read, within its limit, tried again when that may help.
+    async fn patiently<T, F>(
+        &self,
+        what: &str,
+        limit: Duration,
+        read: impl Fn() -> F + Send,
+    ) -> Result<T, ProviderError>
+    where
+        T: Send,
+        F: Future<Output = Result<T, ProviderError>> + Send,
+    {
+        let attempts = async {
+            for pause in PAUSES {
+                match read().await {
+                    Err(error) if error.kind.next() == Next::Retry => {
+                        tracing::debug!(endpoint = %self.endpoint, %error, "trying again");
+                        tokio::time::sleep(pause).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+            read().await
+        };
+        match tokio::time::timeout(limit, attempts).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ProviderError {
+                kind: ErrorKind::Unreachable,
+                endpoint: self.endpoint.clone(),
+                operation: what.to_owned(),
+                vm: None,
+                message: format!("no answer within {} s", limit.as_secs()),
+                source: None,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Wrapped {
+    async fn capabilities(&self) -> Result<Capabilities, ProviderError> {
+        self.patiently("log in", READ_LIMIT, || self.inner.capabilities()).await
+    }
+
+    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+        self.patiently("read the inventory", COLLECT_LIMIT, || self.inner.collect(known)).await
+    }
+
+    async fn find(&self, target: &Target) -> Result<Found, ProviderError> {
+        self.patiently("find a VM", READ_LIMIT, || self.inner.find(target)).await
+    }
+
+    async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {
+        // The semaphore is never closed, so this only waits.
+        let _permit = self.steps.acquire().await;
+        self.inner.execute(order, recorder).await
+    }
+
+    async fn rights(&self) -> Result<Vec<MissingRight>, ProviderError> {
+        self.patiently("ask for rights", READ_LIMIT, || self.inner.rights()).await
+    }
+
+    async fn close(&self) {
+        // Logging out is a courtesy; a server that does not answer must not hold up the end of the program.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.inner.close()).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! Which revision is in force, and how far it may be trusted with destroys (safety rule 3). Pure: told what was read and
+//! when.
+//!
+//! ```text
+//! read: an error ----------------------> the last good one stays, Broken
+//! read: another revision, under 5 s ---> the last good one stays, Unsettled
+//! the same for 5 s --------------------> it is in force, Unsettled
+//! the same for 30 s -------------------> it is in force, Settled
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::{Desired, Revision};
+use crate::plan::SourceTrust;
+
+/// Unchanged for this long before anything is done: a `git pull` or an editor writes files one after another.
+pub(super) const BEFORE_USE: Duration = Duration::from_secs(5);
+
+/// And for this long before anything is destroyed.
+pub(super) const BEFORE_DESTROY: Duration = Duration::from_secs(30);
+
+/// What to go by now.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    /// `None`: no good revision is known yet.
+    pub(super) desired: Option<Arc<Desired>>,
+    pub(super) trust: SourceTrust,
+    /// When to read again even if nothing hints at a change.
+    pub(super) read_again_in: Option<Duration>,
+    /// It came into force with this reading.
+    pub(super) is_new: bool,
+}
+
+/// The memory of it.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    in_force: Option<Arc<Desired>>,
+    candidate: Option<(Revision, Instant)>,
+}
+
+impl Settling {
+    /// Begins with a revision that was good before this process began, if there is one.
+    pub(super) fn starting_with(good: Option<Arc<Desired>>) -> Self {
+        Self { in_force: good, candidate: None }
+    }
+
+    /// Takes what was just read; `None`: it has an error.
+    pub(super) fn take(&mut self, read: Option<Arc<Desired>>, now: Instant) -> InForce {
+        let Some(read) = read else {
+            self.candidate = None;
+            return self.answer(SourceTrust::Broken, None);
+        };
+        let since = match &self.candidate {
+            Some((revision, since)) if *revision == read.revision => *since,
+            _ => {
+                self.candidate = Some((read.revision.clone(), now));
+                now
+            }
+        };
+        let age = now.saturating_duration_since(since);
+        if age < BEFORE_USE {
+            return self.answer(SourceTrust::Unsettled, Some(BEFORE_USE - age));
+        }
+        let is_new = self.in_force.as_ref().is_none_or(|old| old.revision != read.revision);
+        self.in_force = Some(read);
+        let answer = if age < BEFORE_DESTROY {
+            self.answer(SourceTrust::Unsettled, Some(BEFORE_DESTROY - age))
+        } else {
+            self.answer(SourceTrust::Settled, None)
+        };
+        InForce { is_new, ..answer }
+    }
+
+    fn answer(&self, trust: SourceTrust, read_again_in: Option<Duration>) -> InForce {
+        InForce { desired: self.in_force.clone(), trust, read_again_in, is_new: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(name: &str) -> Option<Arc<Desired>> {
+        Some(Arc::new(Desired { revision: Revision(name.into()), ..Desired::default() }))
+    }
+
+    fn name(in_force: &InForce) -> Option<&str> {
+        in_force.desired.as_ref().map(|desired| desired.revision.0.as_str())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revision_is_used_after_5_s_and_may_destroy_after_30() {
+        let mut settling = Settling::default();
+        let start = Instant::now();
+        let first = settling.take(revision("a"), start);
+        assert_eq!((name(&first), first.trust, first.read_again_in), (None, SourceTrust::Unsettled, Some(BEFORE_USE)));
+        let used = settling.take(revision("a"), start + BEFORE_USE);
+        assert_eq!((name(&used), used.trust, used.is_new), (Some("a"), SourceTrust::Unsettled, true));
+        let settled = settling.take(revision("a"), start + BEFORE_DESTROY);
+        assert_eq!((name(&settled), settled.trust, settled.is_new), (Some("a"), SourceTrust::Settled, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_source_leaves_the_last_good_revision_in_force() {
+        let mut settling = Settling::starting_with(revision("good"));
+        let start = Instant::now();
+        let broken = settling.take(None, start);
+        assert_eq!((name(&broken), broken.trust), (Some("good"), SourceTrust::Broken));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_starts_the_wait_again_and_the_old_revision_may_not_destroy_meanwhile() {
+        let mut settling = Settling::default();
+        let start = Instant::now();
+        settling.take(revision("a"), start);
+        settling.take(revision("a"), start + BEFORE_DESTROY);
+        let changed = settling.take(revision("b"), start + BEFORE_DESTROY * 2);
+        assert_eq!((name(&changed), changed.trust), (Some("a"), SourceTrust::Unsettled));
+        let mended = settling.take(None, start + BEFORE_DESTROY * 2 + BEFORE_USE);
+        assert_eq!((name(&mended), mended.trust), (Some("a"), SourceTrust::Broken));
+        let back = settling.take(revision("b"), start + BEFORE_DESTROY * 3);
+        assert_eq!((name(&back), back.trust), (Some("a"), SourceTrust::Unsettled));
+    }
+}

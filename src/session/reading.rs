@@ -1,0 +1,90 @@
+//! From the source to what is wanted: manifests and user data, read where blocking is allowed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Session, SessionError};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::journal::GoodRevision;
+use crate::manifest::{self, SourceText};
+use crate::model::{Desired, Revision, Secret, VmKey};
+use crate::plan::SourceTrust;
+use crate::source;
+
+/// What a source says.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Names the contents.
+    pub revision: Revision,
+    /// `None`: it has an error.
+    pub desired: Option<Arc<Desired>>,
+    /// Errors and warnings.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How far it may be trusted with destroys.
+    pub trust: SourceTrust,
+    /// Its files as they were read: for the last good revision.
+    pub texts: Arc<[SourceText]>,
+}
+
+impl Session {
+    /// Reads the configured source, or other manifests (`-f`).
+    pub(crate) async fn read_source(&self, other: Option<&Path>) -> Result<Wanted, SessionError> {
+        let path = other.unwrap_or(&self.settings.source).to_owned();
+        let elsewhere = other.is_some();
+        let mut remembered = self.source.lock().await;
+        let last = if elsewhere { None } else { remembered.take() };
+        let wanted = tokio::task::spawn_blocking(move || read(&path, elsewhere, last))
+            .await
+            .map_err(|_| SessionError::Internal("reading the manifests"))?;
+        if !elsewhere {
+            *remembered = Some(wanted.clone());
+        }
+        Ok(wanted)
+    }
+
+    /// The last good revision that the journal kept, compiled again. One that no longer compiles (a newer program reads
+    /// manifests more strictly) is none.
+    pub(crate) async fn last_good(&self) -> Result<Option<Arc<Desired>>, SessionError> {
+        let Some(good) = self.journal().await?.good_revision().await? else { return Ok(None) };
+        let compiled = tokio::task::spawn_blocking(move || compile(good))
+            .await
+            .map_err(|_| SessionError::Internal("reading the last good revision"))?;
+        Ok(compiled)
+    }
+
+    /// All user data that can be read. What cannot is a warning: it refuses the create that needs it, and VMs that exist
+    /// need theirs no more.
+    pub(super) async fn read_user_data(
+        &self,
+        desired: &Arc<Desired>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Result<BTreeMap<VmKey, Secret>, SessionError> {
+        let source = self.user_data_of(Arc::clone(desired));
+        let (read, problems) = tokio::task::spawn_blocking(move || source.read_all())
+            .await
+            .map_err(|_| SessionError::Internal("reading user data"))?;
+        diagnostics.extend(problems.into_iter().map(|problem| Diagnostic { severity: Severity::Warning, ..problem }));
+        Ok(read)
+    }
+}
+
+/// Reads a source; one that has not changed since `last` is not looked into again.
+fn read(path: &Path, elsewhere: bool, last: Option<Wanted>) -> Wanted {
+    let read = source::read(path);
+    if let Some(last) = last.filter(|last| last.revision == read.revision && read.diagnostics.is_empty()) {
+        return last;
+    }
+    let source::Loaded { revision, desired, diagnostics, texts, .. } = source::resolve(path, read);
+    let trust = match (elsewhere, &desired) {
+        (true, _) => SourceTrust::Elsewhere,
+        (false, Some(_)) => SourceTrust::Settled,
+        (false, None) => SourceTrust::Broken,
+    };
+    Wanted { revision, desired: desired.map(Arc::new), diagnostics, trust, texts: texts.into() }
+}
+
+/// A revision as it was kept; the paths are as they were shown then.
+fn compile(good: GoodRevision) -> Option<Arc<Desired>> {
+    manifest::compile(good.revision, &good.texts).desired.map(Arc::new)
+}

@@ -1,0 +1,181 @@
+//! What `serve` is doing and how things stand, as one value: folded from [`Event`]s and from what each cycle found.
+//!
+//! Pure: the loop hands it events and the time; readers get it through a watch channel.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::events::Event;
+use crate::model::{EndpointName, VmKey};
+use crate::plan::{Action, Plan};
+
+/// How things stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Cycles done.
+    pub cycles: u64,
+    /// When the last one ended.
+    pub last_cycle: Option<Timestamp>,
+    /// The one word, and why.
+    pub condition: Condition,
+    /// The revision in force.
+    pub revision: Option<String>,
+    /// Problems of the source as it stands now; then `revision` is an older one.
+    pub source_problems: usize,
+    /// Endpoints as last asked.
+    pub endpoints: BTreeMap<EndpointName, EndpointStatus>,
+    /// Steps that run now.
+    pub running: BTreeMap<VmKey, Running>,
+    /// Steps that failed and were not done since, with the whole chain of causes.
+    pub failing: BTreeMap<VmKey, String>,
+    /// Of the last plan: steps to do, steps held back, VMs as desired.
+    pub plan: Option<PlanCounts>,
+}
+
+/// How the loop is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase", tag = "is", content = "why")]
+pub enum Condition {
+    /// Nothing was looked at yet.
+    #[default]
+    Starting,
+    /// Everything is as wanted, as far as this service may make it so.
+    Ready,
+    /// Something is being changed.
+    Reconciling,
+    /// It cannot go on without a person: the text says why.
+    Stalled(String),
+}
+
+/// One endpoint as last asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointStatus {
+    /// It is being asked now.
+    pub asking: bool,
+    /// VMs it listed.
+    pub vms: usize,
+    /// What is wrong, if anything.
+    pub why: Option<String>,
+    /// When it answered or was given up.
+    pub at: Option<Timestamp>,
+}
+
+/// A step that runs now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    /// What is done.
+    pub action: Action,
+    /// What it waits for.
+    pub text: Option<String>,
+    /// How far.
+    pub percent: Option<u8>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A plan in three numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanCounts {
+    /// To be done.
+    pub steps: usize,
+    /// Held back.
+    pub blocked: usize,
+    /// As desired.
+    pub in_sync: u32,
+}
+
+impl PlanCounts {
+    /// Of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        Self { steps: plan.steps.len(), blocked: plan.blocked.len(), in_sync: plan.in_sync }
+    }
+}
+
+impl Status {
+    /// Takes one event in.
+    pub fn fold(&mut self, event: &Event, now: Timestamp) {
+        match event {
+            Event::CollectStarted { endpoint } => self.endpoints.entry(endpoint.clone()).or_default().asking = true,
+            Event::Collected { endpoint, vms, why } => {
+                let answered = EndpointStatus { asking: false, vms: *vms, why: why.clone(), at: Some(now) };
+                self.endpoints.insert(endpoint.clone(), answered);
+            }
+            Event::StepStarted { key, action } => {
+                self.condition = Condition::Reconciling;
+                let running = Running { action: *action, text: None, percent: None, since: now };
+                self.running.insert(key.clone(), running);
+            }
+            Event::StepProgress { key, text, percent } => {
+                if let Some(running) = self.running.get_mut(key) {
+                    running.text = Some(text.clone());
+                    running.percent = *percent;
+                }
+            }
+            Event::StepDone { key, .. } => {
+                self.running.remove(key);
+                self.failing.remove(key);
+            }
+            Event::StepFailed { key, why, .. } => {
+                self.running.remove(key);
+                self.failing.insert(key.clone(), why.clone());
+            }
+            Event::StepSkipped { key, .. } => {
+                self.running.remove(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> VmKey {
+        VmKey::parse("erp/db-1").unwrap()
+    }
+
+    fn fold(events: &[Event]) -> Status {
+        let mut status = Status::default();
+        for event in events {
+            status.fold(event, Timestamp::UNIX_EPOCH);
+        }
+        status
+    }
+
+    #[test]
+    fn a_failed_step_is_failing_until_it_is_done() {
+        let started = Event::StepStarted { key: key(), action: Action::Update };
+        let failed = Event::StepFailed { key: key(), action: Action::Update, why: "no".into() };
+        let done = Event::StepDone { key: key(), action: Action::Update };
+        let status = fold(&[started.clone(), failed.clone()]);
+        assert!(status.running.is_empty());
+        assert_eq!(status.failing[&key()], "no");
+        assert!(fold(&[started.clone(), failed, started, done]).failing.is_empty());
+    }
+
+    #[test]
+    fn progress_shows_what_a_running_step_waits_for() {
+        let status = fold(&[
+            Event::StepStarted { key: key(), action: Action::Create },
+            Event::StepProgress { key: key(), text: "cloning".into(), percent: Some(40) },
+        ]);
+        assert_eq!(status.running[&key()].percent, Some(40));
+        assert_eq!(status.condition, Condition::Reconciling);
+    }
+
+    #[test]
+    fn an_endpoint_that_did_not_answer_says_why() {
+        let endpoint = EndpointName::new("vc-prod").unwrap();
+        let status = fold(&[
+            Event::CollectStarted { endpoint: endpoint.clone() },
+            Event::Collected { endpoint: endpoint.clone(), vms: 0, why: Some("refused".into()) },
+        ]);
+        assert_eq!(status.endpoints[&endpoint].why.as_deref(), Some("refused"));
+        assert!(!status.endpoints[&endpoint].asking);
+    }
+}

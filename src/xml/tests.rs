@@ -1,0 +1,110 @@
+use proptest::prelude::*;
+
+use super::{Element, Limits, Reader, Writer, XmlError};
+
+fn parse(text: &str) -> Result<Element<'_>, XmlError> {
+    Element::parse(text.as_bytes(), Limits { bytes: 4096, depth: 8, attributes: 4, text: 100, elements: 20 })
+}
+
+#[test]
+fn types_are_known_by_namespace_and_not_by_prefix() {
+    let vcsim = r#"<val xmlns="urn:vim25" xmlns:XMLSchema-instance="http://www.w3.org/2001/XMLSchema-instance"
+        XMLSchema-instance:type="VirtualDisk" other="1"/>"#;
+    let real = r#"<v:val xmlns:v="urn:vim25" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+        xsi:type="v:VirtualDisk" other="1"/>"#;
+    for text in [vcsim, real] {
+        let element = parse(text).unwrap();
+        assert!(element.head.is("urn:vim25", "val"));
+        let kind = element.head.kind.unwrap();
+        assert_eq!((kind.namespace, kind.name), ("urn:vim25", "VirtualDisk"));
+        assert_eq!(element.attribute("other"), Some("1"));
+    }
+    let pretender = r#"<val xmlns:xsi="urn:else" xsi:type="VirtualDisk"/>"#;
+    assert_eq!(parse(pretender).unwrap().xsi_type(), None);
+}
+
+#[test]
+fn a_namespace_ends_with_its_element() {
+    let element = parse(r#"<a><b xmlns="x"><c/></b><d/></a>"#).unwrap();
+    let spaces: Vec<_> = element.children.iter().map(|child| (child.name(), child.head.namespace)).collect();
+    assert_eq!(spaces, [("b", "x"), ("d", "")]);
+    assert_eq!(element.path(&["b", "c"]).unwrap().head.namespace, "x");
+}
+
+#[test]
+fn text_is_joined_over_references_sections_and_comments() {
+    let element = parse("<a>x &lt;&#x41;<!-- no -->&amp;<![CDATA[<raw>]]> y\r\n</a>").unwrap();
+    assert_eq!(element.text, "x <A&<raw> y\n");
+}
+
+#[test]
+fn children_are_pulled_one_by_one_and_the_rest_is_skipped() {
+    let text = b"<a><skip><deep/>text</skip><b>1</b><b>2</b><tail/></a>";
+    let mut reader = Reader::new(text, Limits::ANSWER).unwrap();
+    let root = reader.root().unwrap();
+    let mut seen = Vec::new();
+    while let Some(head) = reader.child_named(&root, "b").unwrap() {
+        seen.push(reader.element(head).unwrap().text.into_owned());
+    }
+    reader.finish().unwrap();
+    assert_eq!(seen, ["1", "2"]);
+}
+
+#[test]
+fn what_could_hurt_is_refused() {
+    let deep = "<a>".repeat(9) + &"</a>".repeat(9);
+    let wide = format!("<a>{}</a>", "<b/>".repeat(30));
+    let attributes = r#"<a a="1" b="1" c="1" d="1" e="1"/>"#;
+    let long = format!("<a>{}</a>", "x".repeat(101));
+    let pieces = format!("<a>{}</a>", "&amp;x".repeat(60));
+    for text in [deep.as_str(), &wide, attributes, &long, &pieces, &" ".repeat(5000)] {
+        assert!(matches!(parse(text), Err(XmlError::TooMuch { .. })), "{text}: {:?}", parse(text));
+    }
+    let dtd = r#"<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>"#;
+    for text in [dtd, "<a>&x;</a>", r#"<?xml version="1.0" encoding="latin1"?><a/>"#] {
+        assert!(matches!(parse(text), Err(XmlError::Refused { .. })), "{text}: {:?}", parse(text));
+    }
+    for text in ["<a></b>", "<a/><b/>", "x<a/>", "<p:a/>", "<a>&#0;</a>", "<a>&#x1;</a>", "<a b='1' b='2'/>"] {
+        assert!(matches!(parse(text), Err(XmlError::Malformed { .. })), "{text}: {:?}", parse(text));
+    }
+    assert!(Element::parse(b"<a>\xff</a>", Limits::REQUEST).is_err());
+}
+
+#[test]
+fn a_document_cut_anywhere_is_an_error() {
+    let whole = r#"<a x="1"><b>text &amp; more</b><c/><!-- c --><![CDATA[d]]></a>"#;
+    assert!(parse(whole).is_ok());
+    for cut in 0..whole.len() {
+        assert!(parse(&whole[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_xml_cannot_carry_is_not_sent() {
+    let mut writer = Writer::fragment();
+    writer.leaf("a", "bell \u{7}");
+    assert_eq!(writer.finish(), Err(XmlError::Unwritable(7)));
+}
+
+proptest! {
+    #[test]
+    fn any_text_written_is_read_back(text in "[\\t\\n\\r -\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]{0,40}") {
+        let mut writer = Writer::document();
+        writer.open("a").attribute("b", &text).leaf("c", &text).open("d").close();
+        let document = writer.finish().unwrap();
+        let element = Element::parse(document.as_bytes(), Limits::ANSWER).unwrap();
+        prop_assert_eq!(element.attribute("b"), Some(text.as_str()));
+        prop_assert_eq!(element.text_of("c"), Some(text.as_str()));
+        prop_assert_eq!(element.text_of("d"), Some(""));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Element::parse(&bytes, Limits::REQUEST);
+    }
+
+    #[test]
+    fn no_near_xml_makes_it_panic(text in "(<[ab:/!?]{0,3}|[ab]|>|/>|&[#xam;]{0,4}|=|[\"']|xmlns|\\[CDATA\\[|--| ){0,30}") {
+        let _ = Element::parse(text.as_bytes(), Limits::REQUEST);
+    }
+}

@@ -1,0 +1,147 @@
+//! The journal: what was recorded is there after the process is gone, and comes back as history.
+
+use std::collections::BTreeMap;
+
+use jiff::{Span, Timestamp};
+use tierwright::journal::{Intent, Journal, JournalError};
+use tierwright::manifest::SourceText;
+use tierwright::model::{CloudInit, Desired, Revision, Secret};
+use tierwright::plan::{LastInventory, LastOwned, LastVm, Step};
+use tierwright::provider::{Call, Outcome};
+
+use crate::fixtures::{delete, endpoint, grow, key, noon, own_id, tier};
+
+fn call(name: &'static str, destroys: bool) -> Call {
+    Call { name, operation: 0, target: "vm".into(), destroys, detail: "a detail".into() }
+}
+
+async fn intend(journal: &Journal, step: &Step, call: &Call, at: Timestamp) -> tierwright::provider::IntentId {
+    journal.intend(&Intent { run: "run", step, call, at }).await.unwrap()
+}
+
+fn hours(n: i64) -> Span {
+    Span::new().hours(n)
+}
+
+fn last(generation: u64, at: Timestamp, keys: &[&str]) -> LastInventory {
+    let vm = |text: &&str| LastVm {
+        id: own_id(text),
+        name: key(text).name().to_string(),
+        owned: Some(LastOwned {
+            key: key(text),
+            identity: tierwright::mark::identity("test", &key(text), 0),
+            tier: tier(),
+            generation: 1,
+            disks: Vec::new(),
+            image: None,
+        }),
+        missing_once: false,
+    };
+    LastInventory { generation, taken_at: at, vms: keys.iter().map(vm).collect() }
+}
+
+#[tokio::test]
+async fn an_intent_without_an_outcome_is_open_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).await.unwrap();
+    let done = intend(&journal, &grow("vc", "a"), &call("ReconfigVM_Task", false), noon()).await;
+    journal.settle(done, &Outcome::Done, noon()).await.unwrap();
+    let refused = intend(&journal, &grow("vc", "b"), &call("ReconfigVM_Task", false), noon()).await;
+    journal.settle(refused, &Outcome::Refused("no".into()), noon()).await.unwrap();
+    intend(&journal, &grow("vc", "c"), &call("CloneVM_Task", false), noon()).await;
+    // Dropped as a killed process drops it: nothing is closed or flushed.
+    std::mem::forget(journal);
+
+    let journal = Journal::open(dir.path()).await.unwrap();
+    let open = journal.history(noon()).await.unwrap().open_intents;
+    let told: Vec<_> = open.iter().map(|intent| (intent.key.to_string(), intent.call.as_str())).collect();
+    assert_eq!(told, [("default/c".to_owned(), "CloneVM_Task")]);
+    assert_eq!(journal.close_seen(&endpoint("vc"), &key("c"), "seen", noon()).await.unwrap(), 1);
+    assert!(journal.history(noon()).await.unwrap().open_intents.is_empty());
+}
+
+#[tokio::test]
+async fn a_destroy_counts_once_per_vm_and_from_before_it_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).await.unwrap();
+    let step = delete("vc", "a");
+    intend(&journal, &step, &call("PowerOffVM_Task", false), noon()).await;
+    assert!(journal.history(noon()).await.unwrap().destroys.is_empty(), "stopping a guest removes nothing");
+    intend(&journal, &step, &call("Destroy_Task", true), noon()).await;
+    intend(&journal, &step, &call("Destroy_Task", true), noon() + hours(1)).await;
+    let destroys = journal.history(noon() + hours(2)).await.unwrap().destroys;
+    assert_eq!(destroys.len(), 1);
+    assert!(destroys[0].deleted && !destroys[0].after_retire);
+    assert_eq!((&destroys[0].own_id, destroys[0].at), (&own_id("a"), noon()));
+}
+
+#[tokio::test]
+async fn the_last_inventory_of_each_endpoint_is_kept_and_an_older_one_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).await.unwrap();
+    assert_eq!(journal.next_generation(&endpoint("vc")).await.unwrap(), 1);
+    assert_eq!(journal.next_generation(&endpoint("vc")).await.unwrap(), 2);
+    assert_eq!(journal.next_generation(&endpoint("hv")).await.unwrap(), 1);
+    let newer = last(2, noon(), &["a", "b"]);
+    journal.remember(&BTreeMap::from([(endpoint("vc"), newer.clone())]), noon()).await.unwrap();
+    let older = last(1, noon(), &[]);
+    journal.remember(&BTreeMap::from([(endpoint("vc"), older)]), noon()).await.unwrap();
+    assert_eq!(journal.history(noon()).await.unwrap().last, BTreeMap::from([(endpoint("vc"), newer)]));
+}
+
+#[tokio::test]
+async fn owned_counts_are_those_of_the_window_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).await.unwrap();
+    let keep = async |generation, at, keys: &[&str]| {
+        journal.remember(&BTreeMap::from([(endpoint("vc"), last(generation, at, keys))]), at).await.unwrap();
+    };
+    keep(1, noon(), &["a", "b", "c"]).await;
+    keep(2, noon() + hours(20), &["a"]).await;
+    let at = async |time: Timestamp| journal.history(time).await.unwrap().owned_at_window_start[&tier()];
+    assert_eq!(at(noon() + hours(1)).await, 3, "the first count stands for the time before it");
+    assert_eq!(at(noon() + hours(30)).await, 3);
+    assert_eq!(at(noon() + hours(45)).await, 1);
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_program_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Journal::open(dir.path()).await.unwrap().close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("journal.db"));
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
+    let error = Journal::open(dir.path()).await.unwrap_err();
+    assert!(matches!(error, JournalError::Newer { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn two_processes_may_open_a_new_journal_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = futures_util::future::join_all((0..4).map(|_| Journal::open(dir.path()))).await;
+    for journal in opened {
+        journal.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).await.unwrap();
+    let texts = [SourceText { path: "vms.yaml".into(), bytes: b"kind: Tier\n# canary-secret\n".to_vec() }];
+    let plain = Desired { revision: Revision("r1".into()), ..Desired::default() };
+    journal.keep_revision(&plain, &texts[..0], noon()).await.unwrap();
+    assert_eq!(journal.good_revision().await.unwrap().unwrap().revision, plain.revision);
+
+    let mut vm = crate::fixtures::spec("a");
+    vm.cloud_init = Some(CloudInit::Inline(Secret::new("canary-secret".into())));
+    let mut inline = Desired { revision: Revision("r2".into()), ..Desired::default() };
+    inline.vms.insert(vm.key.clone(), vm);
+    journal.keep_revision(&inline, &texts, noon()).await.unwrap();
+    assert!(journal.good_revision().await.unwrap().is_none());
+    journal.close().await;
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(13).any(|window| window == b"canary-secret"));
+    }
+}
