@@ -14,5 +14,7 @@ mod locks;
 mod outcome;
 #[path = "engine/provider.rs"]
 mod provider;
+#[path = "engine/session.rs"]
+mod session;
 #[path = "engine/settings.rs"]
 mod settings;
