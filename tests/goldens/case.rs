@@ -93,7 +93,7 @@ struct IntentLine {
     call: String,
 }
 
-/// `approvals.yaml`: `all`, or keys whose blocked change is approved.
+/// `approvals.yaml`: `all`, keys whose blocked change is approved, or an endpoint whose loss is accepted.
 #[derive(Debug, Default, Deserialize)]
 #[serde(untagged)]
 enum Approvals {
@@ -101,6 +101,9 @@ enum Approvals {
     None,
     All(String),
     Keys(BTreeSet<String>),
+    Loss {
+        loss: String,
+    },
 }
 
 fn optional<T: Default + serde::de::DeserializeOwned>(folder: &Path, name: &str) -> T {
@@ -154,6 +157,13 @@ impl Case {
             Approvals::Keys(keys) => {
                 let meant = shown.blocked.iter().filter(|blocked| keys.contains(&blocked.key.to_string()));
                 meant.filter_map(|blocked| Some(blocked.digest.as_ref()?.short().to_owned())).collect()
+            }
+            Approvals::Loss { loss } => {
+                let endpoint = fleet::endpoint_name(loss);
+                let observed = self.input.inventory.observed(&endpoint).expect("it answers");
+                let last = self.input.history.last.get(&endpoint);
+                let loss = memory::loss(&endpoint, last, observed, &self.input.history.destroys);
+                loss.into_iter().map(|loss| loss.digest.short().to_owned()).collect()
             }
         };
         assert!(!approvals.is_empty(), "{}: there is nothing to approve", self.name);

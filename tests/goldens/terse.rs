@@ -132,6 +132,9 @@ struct MarkLine {
     /// Detached disks: name and size.
     #[serde(deserialize_with = "ordered")]
     kept: Option<Ordered<Bytes>>,
+    /// Disks that the mark says are attached, and that are not there.
+    #[serde(deserialize_with = "ordered")]
+    lost: Option<Ordered<Bytes>>,
     just_adopted: bool,
 }
 
@@ -316,6 +319,12 @@ impl VmLine {
             let (name, id) = (disk.slot.to_string(), disk.id.map(|id| id.to_string()));
             let file = disk.file.map(|file| file.to_string());
             mark.disks.insert(name, tierwright::mark::MarkedDisk { slot: None, id, file });
+        }
+        for (n, (name, size)) in (7..).zip(line.lost.clone().unwrap_or_default()) {
+            let disk = fleet::disk(&self.own_id(), "lost", n, size);
+            let (slot, id) = (Some(disk.slot.to_string()), disk.id.map(|id| id.to_string()));
+            mark.disks.insert(name.clone(), tierwright::mark::MarkedDisk { slot, id, file: None });
+            mark.applied.as_mut().expect("as own_mark writes it").disks.insert(name, size);
         }
         self.applied(&mut mark);
         deployed.mark = Some(mark);

@@ -11,9 +11,9 @@ use tierwright::inventory::View;
 use tierwright::mark::{Mark, Standing, judge};
 use tierwright::model::{ObservedVm, OwnId, TierName, VmKey};
 use tierwright::plan::render::{TextOptions, diff, markdown, text};
-use tierwright::plan::{Action, Limits, Plan};
+use tierwright::plan::{Action, BlockCode, Limits, Plan};
 
-use crate::support::fleet::{INSTALLATION, Input, noon};
+use crate::support::fleet::{INSTALLATION, Input};
 use crate::support::simulate::World;
 use generate::{Scene, outages, scene, shuffled};
 
@@ -68,12 +68,16 @@ proptest! {
 
     #[test]
     fn apply_then_plan_is_empty(scene in scene()) {
-        let mut input = scene.input();
+        let mut input = scene.at_once().input();
         input.policy.limits.destroy_percent_per_tier_per_day = 100;
         let plan = input.plan();
         apply(&mut input, &plan);
         let left = input.plan();
         prop_assert!(left.steps.is_empty(), "after\n{}\nthere is left\n{}", plain(&plan), plain(&left));
+        // What the plan said things would cost is what they cost.
+        for (promised, found) in plan.cost.iter().zip(&left.cost) {
+            prop_assert_eq!(promised.after, found.before, "{}\n{}", plain(&plan), plain(&left));
+        }
     }
 
     #[test]
@@ -104,7 +108,9 @@ proptest! {
         prop_assert_eq!(once.len(), named.len(), "a key is named twice:\n{}", plain(&plan));
         let marks: Vec<_> = all_vms(&input).filter_map(ours).collect();
         let mut known: BTreeSet<&VmKey> = input.desired.vms.keys().collect();
-        known.extend(marks.iter().map(|mark| &mark.key));
+        // A renamed VM counts under its new key.
+        let old: BTreeSet<&VmKey> = input.desired.vms.values().filter_map(|spec| spec.renamed_from.as_ref()).collect();
+        known.extend(marks.iter().map(|mark| &mark.key).filter(|key| !old.contains(key)));
         let quiet = known.iter().filter(|key| !once.contains(**key)).count();
         prop_assert_eq!(plan.in_sync as usize, quiet, "{}", plain(&plan));
     }
@@ -112,8 +118,9 @@ proptest! {
     #[test]
     fn unmanaged_vms_are_never_named_and_never_changed(scene in scene()) {
         let mut input = scene.input();
-        let unmanaged: BTreeMap<OwnId, ObservedVm> =
-            all_vms(&input).filter(|vm| ours(vm).is_none()).map(|vm| (vm.id.clone(), vm.clone())).collect();
+        let adopted: BTreeSet<&OwnId> = input.desired.vms.values().filter_map(|it| Some(&it.adopt.as_ref()?.id)).collect();
+        let unmanaged = all_vms(&input).filter(|vm| ours(vm).is_none() && !adopted.contains(&vm.id));
+        let unmanaged: BTreeMap<OwnId, ObservedVm> = unmanaged.map(|vm| (vm.id.clone(), vm.clone())).collect();
         let plan = input.plan();
         for step in &plan.steps {
             prop_assert!(step.own_id.as_ref().is_none_or(|id| !unmanaged.contains_key(id)), "{}", plain(&plan));
@@ -138,6 +145,25 @@ proptest! {
         for step in plan.steps.iter().filter(|step| step.action == Action::Create || step.action.is_destroy()) {
             prop_assert!(!hidden.contains(&step.key), "{} is hidden:\n{}", step.key, plain(&plan));
             prop_assert!(!outage.hides(&step.endpoint) || step.action != Action::Create, "{}", plain(&plan));
+        }
+    }
+
+    #[test]
+    fn an_approval_lets_go_only_what_was_shown_to_wait(scene in scene(), outage in outages()) {
+        let mut input = scene.input();
+        outage.strike(&mut input);
+        let shown = input.plan();
+        let waiting = shown.blocked.iter().filter(|blocked| blocked.digest.is_some());
+        let mut may: BTreeSet<(&VmKey, Action)> = waiting.map(|blocked| (&blocked.key, blocked.action)).collect();
+        prop_assert_eq!(shown.approval.is_some(), !may.is_empty(), "{}", plain(&shown));
+        may.extend(shown.steps.iter().map(|step| (&step.key, step.action)));
+        // What waited only for something that waits goes with it.
+        let after = shown.blocked.iter().filter(|blocked| blocked.code == BlockCode::Dependency);
+        may.extend(after.map(|blocked| (&blocked.key, blocked.action)));
+        input.approvals.extend(shown.approval.iter().map(|digest| digest.short().to_owned()));
+        let plan = input.plan();
+        for step in &plan.steps {
+            prop_assert!(may.contains(&(&step.key, step.action)), "{}\n{}", plain(&shown), plain(&plan));
         }
     }
 
@@ -265,8 +291,9 @@ fn the_generator_reaches_what_the_properties_are_about() {
         Action::Restore,
         Action::Delete,
         Action::Release,
+        Action::Adopt,
+        Action::Rename,
     ];
     let missing: Vec<_> = wanted.into_iter().filter(|action| !done.contains(action)).collect();
     assert!(missing.is_empty() && codes.len() >= 8, "never seen: {missing:?}; codes: {codes:?}");
-    let _ = noon();
 }

@@ -205,7 +205,18 @@ impl World {
         mark.pending = None;
         machine.write(mark);
         self.add(endpoint, vm);
+        self.take_room(endpoint, create);
         own_id
+    }
+
+    fn take_room(&mut self, endpoint: &EndpointName, create: &CreateVm) {
+        for order in &create.disks {
+            let on = order.storage.as_deref().or(create.placement.storage.as_deref()).expect("a place for disks");
+            let storages = &mut self.observed(endpoint).catalog.storage;
+            let storage = storages.iter_mut().find(|storage| *storage.name == *on).expect("a datastore that is there");
+            assert!(storage.free >= order.size, "{}: no room for it on {on}", create.key);
+            storage.free.0 -= order.size.0;
+        }
     }
 
     /// Puts a VM on an endpoint, behind tierwright's back or not.

@@ -9,7 +9,7 @@ use super::escape::markdown as md;
 use super::outline::{self, Group, Section};
 use super::values;
 use super::words;
-use crate::plan::{Action, BlockCode, InventoryStatus, Plan, Reason, Step, cost};
+use crate::plan::{Action, Because, BlockCode, InventoryStatus, Plan, Reason, Step, cost};
 
 /// The preview of a plan as markdown.
 pub fn markdown(plan: &Plan) -> String {
@@ -23,14 +23,10 @@ pub fn markdown(plan: &Plan) -> String {
     for (code, groups) in outline::blocked(plan) {
         blocked_details(&mut out, code, &groups);
     }
-    if let Some((digest, waiting)) = outline::approval(plan) {
-        push(
-            &mut out,
-            &format!(
-                "\nTo approve {}:",
-                if waiting == 1 { "what waits".to_owned() } else { format!("all {waiting} that wait") }
-            ),
-        );
+    if let Some(digest) = &plan.approval {
+        let waiting = outline::waiting(plan);
+        let what = if waiting == 1 { "what waits".to_owned() } else { format!("all {waiting} that wait") };
+        push(&mut out, &format!("\nTo approve {what}:"));
         push(&mut out, &format!("\n```sh\ntierwright apply --approve {}\n```", digest.short()));
     }
     notes(&mut out, plan);
@@ -101,7 +97,8 @@ fn section_details(out: &mut String, section: Section, steps: &[&Step]) {
 }
 
 fn change(action: Action, reason: &Reason) -> String {
-    let mut line = if let (Action::Create, None, Some(to)) = (action, values::from(reason), values::to(reason)) {
+    let new = action == Action::Create && reason.because == Because::New;
+    let mut line = if let (true, None, Some(to)) = (new, values::from(reason), values::to(reason)) {
         format!("{}: {}", md(&reason.field), md(to))
     } else {
         let change = values::change(reason);

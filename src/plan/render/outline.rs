@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::words::count;
-use crate::model::Digest;
 use crate::plan::{Action, BlockCode, Blocked, Change, InventoryStatus, Landing, Operation, Plan, Step};
 
 /// What a step is filed under; in reading order.
@@ -86,10 +85,9 @@ fn in_groups<'a>(groups: BTreeMap<(bool, &'a str), Vec<&'a Blocked>>) -> Vec<Gro
     groups.into_iter().map(|((hopeless, why), blocked)| Group { why, approvable: !hopeless, blocked }).collect()
 }
 
-/// The digest that approves everything that waits, with how many changes that are.
-pub(super) fn approval(plan: &Plan) -> Option<(&Digest, usize)> {
-    let waiting = plan.blocked.iter().filter(|blocked| blocked.digest.is_some()).count();
-    plan.approval.as_ref().map(|digest| (digest, waiting))
+/// How many blocked changes an approval would let go ahead.
+pub(super) fn waiting(plan: &Plan) -> usize {
+    plan.blocked.iter().filter(|blocked| blocked.digest.is_some()).count()
 }
 
 /// How bad the news is.
@@ -115,11 +113,9 @@ pub(super) fn verdict(plan: &Plan) -> (Gravity, String) {
         (true, false) => "Nothing will be changed.".to_owned(),
     });
     if !plan.blocked.is_empty() {
-        sentences.push(match approval(plan) {
-            Some((_, waiting)) => {
-                format!("{} blocked ({waiting} {} approval).", plan.blocked.len(), awaits(waiting))
-            }
-            None => format!("{} blocked.", plan.blocked.len()),
+        sentences.push(match waiting(plan) {
+            0 => format!("{} blocked.", plan.blocked.len()),
+            waiting => format!("{} blocked ({waiting} {} approval).", plan.blocked.len(), awaits(waiting)),
         });
     }
     let unseen = plan.inventory.iter().filter(|line| line.status != InventoryStatus::Complete).count();

@@ -204,7 +204,7 @@ fn many_hopeless_ones_are_counted_and_every_approvable_one_is_named() {
     let far = |n| blocked(&format!("web/far-{n:03}"), BlockCode::EndpointUnknown, "xs-hosted did not answer", None);
     plan.blocked = (0..300).map(far).collect();
     let hopeless = text(&plan, &TextOptions::default());
-    assert!(hopeless.contains("and 280 more; `-o json` names each"), "{hopeless}");
+    assert!(hopeless.contains("and 280 more (`-o json` names each)"), "{hopeless}");
     for blocked in &mut plan.blocked {
         blocked.digest = Some(Digest::of(b"together"));
     }

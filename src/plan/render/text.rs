@@ -16,9 +16,11 @@ use super::outline::{self, Gravity, Group, Section};
 use super::page::{Line, Page, Tone};
 use super::words::{self, count};
 use super::{TextOptions, values};
-use crate::plan::{Action, BlockCode, Blocked, CostLine, InventoryStatus, Plan, Reason, Step, cost};
+use crate::plan::{Action, Because, BlockCode, Blocked, CostLine, InventoryStatus, Plan, Reason, Step, cost};
 
-/// Blocked VMs named one by one when no approval helps them; the rest is counted and stands in the JSON.
+/// More blocked VMs than this of which one thing is true are named in a row, not a line each.
+const CROWD: usize = 6;
+/// So many of a crowd are named where no approval helps; the rest is counted and stands in the JSON.
 const NAMED_PER_GROUP: usize = 20;
 /// A key column wider than this is not filled up for the others.
 const KEY_COLUMN: usize = 40;
@@ -126,6 +128,9 @@ fn created(page: &mut Page, reasons: &[Reason]) {
     if !fields.is_empty() {
         page.flow(Line::at(6), Tone::Plain, &fields.join(", "));
     }
+    if plain.iter().any(|reason| reason.because == Because::Unfinished) {
+        page.push(Line::at(6).put(Tone::Quiet, "goes on with a create that was cut short"));
+    }
     reasons_of(page, &told);
 }
 
@@ -167,7 +172,8 @@ fn blocked(page: &mut Page, plan: &Plan) {
             blocked_group(page, &group, 8 + keys.min(KEY_COLUMN));
         }
     }
-    if let Some((digest, waiting)) = outline::approval(plan).filter(|(_, waiting)| *waiting > 1) {
+    let waiting = outline::waiting(plan);
+    if let Some(digest) = plan.approval.as_ref().filter(|_| waiting > 1) {
         page.push(Line::default());
         page.push(Line::at(2).put(Tone::Strong, &format!("To approve all {waiting} that wait:")));
         page.push(Line::at(6).put(Tone::Care, &command(digest.short())));
@@ -181,22 +187,46 @@ fn rule(page: &mut Page, code: BlockCode, number: usize) {
 }
 
 fn blocked_group(page: &mut Page, group: &Group<'_>, column: usize) {
-    let shown = if group.approvable { group.blocked.len() } else { group.blocked.len().min(NAMED_PER_GROUP) };
-    let digests = group.blocked.iter().filter_map(|blocked| blocked.digest.as_ref());
-    let mut digests: Vec<_> = digests.collect();
+    let mut digests: Vec<_> = group.blocked.iter().filter_map(|blocked| blocked.digest.as_ref()).collect();
     digests.dedup();
-    for blocked in &group.blocked[..shown] {
-        blocked_line(page, blocked, column, digests.len() > 1);
-    }
-    if shown < group.blocked.len() {
-        let more = format!("and {} more; `-o json` names each", group.blocked.len() - shown);
-        page.push(Line::at(6).put(Tone::Quiet, &more));
+    if digests.len() <= 1 && is_crowd(&group.blocked) {
+        crowd(page, &group.blocked, group.approvable);
+    } else {
+        for blocked in &group.blocked {
+            blocked_line(page, blocked, column, digests.len() > 1);
+        }
     }
     page.flow(Line::at(8), Tone::Plain, group.why);
     if let [digest] = digests[..] {
         let all = if group.blocked.len() > 1 { "approve all of these: " } else { "approve: " };
         page.push(Line::at(8).put(Tone::Quiet, all).put(Tone::Care, &command(digest.short())));
     }
+}
+
+/// Many of which there is nothing to say one by one.
+fn is_crowd(blocked: &[&Blocked]) -> bool {
+    let alike = |other: &&Blocked| (other.action, &other.endpoint) == (blocked[0].action, &blocked[0].endpoint);
+    blocked.len() > CROWD
+        && blocked.iter().all(alike)
+        && blocked.iter().all(|blocked| changes(blocked).next().is_none())
+}
+
+/// Names in a row; all of them where a person may be about to approve them.
+fn crowd(page: &mut Page, blocked: &[&Blocked], approvable: bool) {
+    let shown = if approvable { blocked.len() } else { blocked.len().min(NAMED_PER_GROUP) };
+    let mut names: Vec<_> = blocked[..shown].iter().map(|blocked| blocked.key.to_string()).collect();
+    if shown < blocked.len() {
+        names.push(format!("and {} more (`-o json` names each)", blocked.len() - shown));
+    }
+    let place = blocked[0].endpoint.as_ref().map(|endpoint| format!(" on {endpoint}")).unwrap_or_default();
+    let start = Line::at(4).put(Tone::Care, "! ");
+    page.flow(start, Tone::Strong, &format!("{}{place}: {}", words::action(blocked[0].action), names.join(", ")));
+}
+
+/// What would have changed, field by field. Of a VM that would have come or gone, the action says it all.
+fn changes(blocked: &Blocked) -> impl Iterator<Item = &Reason> {
+    let told = blocked.action != Action::Create && !blocked.action.is_destroy();
+    blocked.reasons.iter().filter(move |reason| told && !values::change(reason).is_empty())
 }
 
 fn blocked_line(page: &mut Page, blocked: &Blocked, column: usize, own_digest: bool) {
@@ -210,10 +240,9 @@ fn blocked_line(page: &mut Page, blocked: &Blocked, column: usize, own_digest: b
         line = line.right(page.width(), Tone::Quiet, &format!("--approve {}", digest.short()));
     }
     page.push(line);
-    if !matches!(blocked.action, Action::Create) {
-        for reason in blocked.reasons.iter().filter(|reason| !values::change(reason).is_empty()) {
-            page.flow(Line::at(8), Tone::Plain, &format!("{}  {}", reason.field, values::change(reason)));
-        }
+    for reason in changes(blocked) {
+        let interruption = words::interruption(reason).map(|what| format!(", {what}")).unwrap_or_default();
+        page.flow(Line::at(8), Tone::Plain, &format!("{}  {}{interruption}", reason.field, values::change(reason)));
     }
 }
 
