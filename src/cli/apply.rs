@@ -68,6 +68,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
         return Err(Usage("there is no terminal to ask on: look at `tierwright plan`, then use --yes".into()).into());
     }
     let session = edge::session(globals).await?;
+    edge::say_paused(session.settings());
     let code = match &args.saved {
         Some(path) => apply_saved(&session, path, &args).await,
         None => apply_fresh(&session, &args).await,

@@ -54,16 +54,18 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
         return Ok(outcome::ERROR);
     }
     let lines = of(&look, &policy);
+    let missing = edge::say_missing(&look.inventory);
     match args.output {
+        Format::Text if lines.is_empty() && missing => anstream::eprintln!("No drift on what was seen."),
         Format::Text if lines.is_empty() => anstream::eprintln!("No drift."),
         Format::Text => view::text(&text(&lines))?,
         Format::Json => view::json(&lines)?,
         Format::Yaml => view::yaml(&lines)?,
     }
-    let missing = outcome::of_plan(look.plan.as_ref(), false);
     Ok(match missing {
-        outcome::OK if args.detailed_exitcode && !lines.is_empty() => outcome::DIFFERENCES,
-        code => code,
+        true => outcome::ENDPOINT_MISSING,
+        false if args.detailed_exitcode && !lines.is_empty() => outcome::DIFFERENCES,
+        false => outcome::OK,
     })
 }
 

@@ -70,6 +70,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
         ..LookRequest::default()
     };
     let session = edge::session(globals).await?;
+    edge::say_paused(session.settings());
     let look = look(&session, request).await;
     session.close().await;
     let look = look?;

@@ -13,7 +13,8 @@
 //! - {operation: ReconfigVM_Task, effect: {failTask: {fault: GenericVmConfigFault, message: "disk on fire"}}}
 //! ```
 //!
-//! Two effects describe the state of a VM rather than a call and need only a target: `hide` and `unsetConfig`.
+//! Some effects describe a state rather than a call and need only a target: `hide`, `unsetConfig`, `ignoreShutdown`, and
+//! `deny` without an operation. They hold while they are in force, whatever `from` and `times` say.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,7 +65,8 @@ pub enum Effect {
     UnsetConfig,
     /// It is done, and the connection closed instead of a reply.
     LoseReply,
-    /// The account may not: the call is refused, and the right counts as missing. Empty: the right the operation needs.
+    /// The account lacks this right. With an operation: that call is refused. Without one: every call that needs the
+    /// right is refused, and it is missing when rights are asked for; `System.Read` on a VM makes its properties missing.
     Deny(String),
     /// The connection is closed before anything is done.
     Drop,
@@ -185,9 +187,7 @@ impl Faults {
         let mut inner = self.lock();
         let mut due = Vec::new();
         for (_, rule, count) in &mut inner.rules {
-            if matches!(rule.effect, Effect::Hide | Effect::UnsetConfig | Effect::IgnoreShutdown)
-                || !rule.covers(operation, names)
-            {
+            if rule.is_state() || !rule.covers(operation, names) {
                 continue;
             }
             *count += 1;
@@ -201,28 +201,21 @@ impl Faults {
     /// The rules about the state of VMs, as they stand now.
     pub(in crate::lab) fn on_state(&self) -> StateRules {
         StateRules(
-            self.lock()
-                .rules
-                .iter()
-                .filter(|(_, rule, _)| {
-                    matches!(rule.effect, Effect::Hide | Effect::UnsetConfig | Effect::IgnoreShutdown)
-                })
-                .map(|(_, rule, _)| rule.clone())
-                .collect(),
+            self.lock().rules.iter().filter(|(_, rule, _)| rule.is_state()).map(|(_, rule, _)| rule.clone()).collect(),
         )
-    }
-
-    /// Is this right refused to the account, on this object?
-    pub(in crate::lab) fn denies(&self, right: &str, names: &[&str]) -> bool {
-        self.lock().rules.iter().any(|(_, rule, count)| {
-            matches!(&rule.effect, Effect::Deny(denied) if denied == right)
-                && rule.target.as_deref().is_none_or(|target| names.contains(&target))
-                && rule.acts_on(count + 1)
-        })
     }
 }
 
 impl FaultRule {
+    /// Does it describe a state (of VMs, of the account's rights) rather than calls?
+    fn is_state(&self) -> bool {
+        match &self.effect {
+            Effect::Hide | Effect::UnsetConfig | Effect::IgnoreShutdown => true,
+            Effect::Deny(_) => self.operation.is_none(),
+            _ => false,
+        }
+    }
+
     fn covers(&self, operation: &str, names: &[&str]) -> bool {
         self.operation.as_deref().is_none_or(|wanted| wanted == operation)
             && self.target.as_deref().is_none_or(|target| names.contains(&target))
@@ -241,6 +234,14 @@ impl StateRules {
     /// True when there are none: the usual case, checked once per listing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Is this right refused to the account, on an object of these names?
+    pub fn denies(&self, right: &str, names: &[&str]) -> bool {
+        self.0.iter().any(|rule| {
+            matches!(&rule.effect, Effect::Deny(denied) if denied == right)
+                && rule.target.as_deref().is_none_or(|target| names.contains(&target))
+        })
     }
 
     /// Does an effect hold for an object of these names?

@@ -149,6 +149,7 @@ struct Front {
     endpoint: LabEndpoint,
     world: WorldHandle,
     task: tokio::task::JoinHandle<()>,
+    vsphere: std::sync::Arc<vsphere::Front>,
 }
 
 impl Lab {
@@ -199,8 +200,8 @@ impl Lab {
             faults: self.faults.clone(),
             seed,
         });
-        let task = tokio::spawn(listener::serve(listener, front.router(), self.stop.subscribe()));
-        self.fronts.push(Front { endpoint, world, task });
+        let task = tokio::spawn(listener::serve(listener, front.clone().router(), self.stop.subscribe()));
+        self.fronts.push(Front { endpoint, world, task, vsphere: front });
         Ok(())
     }
 
@@ -238,6 +239,13 @@ impl Lab {
     /// `source` is the folder of the manifests. Returns the settings file.
     pub fn write_settings(&self, folder: &Path, source: &Path) -> Result<PathBuf, LabError> {
         settings::write(&self.endpoints(), &folder.join("tierwright.yaml"), source)
+    }
+
+    /// Ends all sessions of all fronts, as if the servers had been restarted: the next call of each client is refused.
+    pub fn end_sessions(&self) {
+        for front in &self.fronts {
+            front.vsphere.end_sessions();
+        }
     }
 
     /// Stops all fronts and waits until they are down; open connections are closed.

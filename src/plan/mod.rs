@@ -32,7 +32,7 @@ pub use input::{
     PlanInput, Policy, SourceTrust,
 };
 pub use operation::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
-pub use planner::plan;
+pub use planner::{content_hash, plan};
 
 use crate::model::{Currency, Digest, EndpointName, Money, OwnId, PowerState, Revision, TierName, VmKey};
 

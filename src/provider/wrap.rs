@@ -17,9 +17,9 @@ use crate::model::{EndpointName, OwnId};
 use crate::settings::EndpointSettings;
 
 /// A whole inventory of a large, busy endpoint stays well below this; a hung one is given up.
-const COLLECT_LIMIT: Duration = Duration::from_secs(600);
+const COLLECT_LIMIT: Duration = Duration::from_mins(10);
 /// One VM, or a question about the endpoint.
-const READ_LIMIT: Duration = Duration::from_secs(120);
+const READ_LIMIT: Duration = Duration::from_mins(2);
 /// Pauses before the second and third attempt of a read.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 

@@ -196,3 +196,9 @@ impl std::ops::Deref for LabBench {
         &self.bench
     }
 }
+
+impl std::ops::DerefMut for LabBench {
+    fn deref_mut(&mut self) -> &mut Bench {
+        &mut self.bench
+    }
+}

@@ -1,5 +1,7 @@
 //! Login and inventory.
 
+use std::fmt::Write as _;
+
 use tierwright::inventory::Missing;
 use tierwright::model::{OwnId, PowerState, Secret};
 use tierwright::provider::{self, ErrorKind, Found, Target};
@@ -25,7 +27,10 @@ async fn another_certificate_is_refused_and_its_digest_shown() {
     settings.trust = Trust::Pins(vec![[7; 32]]);
     let error = provider::connect(&settings).unwrap().capabilities().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Certificate);
-    let shown: String = vcsim.pin.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut shown = String::new();
+    for byte in vcsim.pin {
+        write!(shown, "{byte:02x}").unwrap();
+    }
     assert!(error.to_string().contains(&shown), "{error}");
 }
 

@@ -73,6 +73,8 @@ impl Findings<'_> {
     }
 
     fn add(&mut self, check: &'static str, ok: bool, what: String, hint: Option<String>) {
+        // The heading of the text names the endpoint already.
+        let what = what.strip_prefix(&format!("{}: ", self.endpoint.name)).unwrap_or(&what).to_owned();
         self.list.push(Finding { endpoint: self.endpoint.name.clone(), check, ok, what, hint });
     }
 }

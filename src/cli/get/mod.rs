@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::args::Source;
 use super::{Globals, edge, progress, view};
 use crate::events::EventSink;
-use crate::inventory::{Inventory, View};
+use crate::inventory::Inventory;
 use crate::outcome;
 use crate::session::Session;
 
@@ -125,19 +125,7 @@ async fn ask(session: &Session) -> anyhow::Result<Inventory> {
 
 /// Says which endpoints are missing, and gives the exit code that goes with it.
 fn code_for(inventory: &Inventory) -> u8 {
-    let mut code = outcome::OK;
-    for (name, endpoint) in &inventory.endpoints {
-        let why = match &endpoint.view {
-            View::Unreachable(why) => why,
-            View::Observed(observed) => match &observed.incomplete {
-                Some(why) => why,
-                None => continue,
-            },
-        };
-        anstream::eprintln!("{name}: {}", view::clean_lines(why));
-        code = outcome::ENDPOINT_MISSING;
-    }
-    code
+    if edge::say_missing(inventory) { outcome::ENDPOINT_MISSING } else { outcome::OK }
 }
 
 /// `-` for nothing.

@@ -56,8 +56,6 @@ pub enum Refusal {
     FileLocked(String),
     /// Not enough room.
     NoRoom(Id),
-    /// A snapshot stands in the way.
-    HasSnapshot,
     /// There is no such snapshot.
     NoSnapshot,
     /// The guest has no tools that run.

@@ -28,6 +28,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
+pub use accounts::content_hash;
 use draft::Draft;
 
 use super::safety::approval;

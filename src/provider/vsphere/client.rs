@@ -16,7 +16,7 @@ use crate::tls;
 use crate::xml::Limits;
 
 /// Longest silence on an open connection. More than [`super::task::WAIT_SECONDS`], which the server spends silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One server.

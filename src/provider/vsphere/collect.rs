@@ -12,22 +12,23 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::convert::{self, HEAVY, Heavy, LIGHT, Light};
 use super::fault::Failure;
 use super::property::{self, From, Object, Wanted};
 use super::session::{Door, Session};
-use super::soap::{Moref, Request, reference};
+use super::soap::Moref;
 use super::tree::{self, Entity, Tree};
 use super::{capabilities, find};
 use crate::inventory::{Image, Missing, Observed};
 use crate::model::{Config, ObservedVm, OwnId, Placed};
 
 /// Heavy properties are read of all VMs at least so often, should a server not move `changeVersion` for some change.
-const ALL_EVERY: Duration = Duration::from_secs(3600);
+const ALL_EVERY: Duration = Duration::from_hours(1);
 
 /// What was read before, so that not everything is read again.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(super) struct Memory {
     all_at: Option<Instant>,
     /// Where each VM was last seen, for direct reads by id.
     pub seen: HashMap<OwnId, Moref>,
+    /// VMs and templates by name, for those that serve as images.
+    pub images: HashMap<Arc<str>, Vec<Moref>>,
 }
 
 /// One object of the big answer.
@@ -72,12 +75,10 @@ pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[OwnId]
 
 async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[OwnId]) -> Result<Observed, Failure> {
     let all = memory.all_at.is_none_or(|at| at.elapsed() > ALL_EVERY);
-    let view = create_view(door, session).await?;
+    let kinds: Vec<&str> = std::iter::once("VirtualMachine").chain(tree::KINDS.iter().copied()).collect();
+    let view = find::view_of(door, session, &kinds).await?;
     let items = read_view(door, session, &view, all).await;
-    // The view would live as long as the session; a failure to remove it changes nothing here.
-    if let Ok(request) = Request::new("DestroyView", &view, |_| {}) {
-        let _ = door.call_in(session, &request).await;
-    }
+    find::drop_view(door, session, &view).await;
     let mut reading = Reading::sort(items?);
     reading.ask_again(door, session).await?;
     reading.read_heavy(door, session, memory).await?;
@@ -100,18 +101,6 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
     Ok(observed)
 }
 
-async fn create_view(door: &Door, session: &Session) -> Result<Moref, Failure> {
-    let request = Request::new("CreateContainerView", &session.content.view_manager, |writer| {
-        reference(writer, "container", &session.content.root_folder);
-        writer.leaf("type", "VirtualMachine");
-        for kind in tree::KINDS {
-            writer.leaf("type", kind);
-        }
-        writer.leaf("recursive", "true");
-    })?;
-    door.call_in(session, &request).await?.reference()
-}
-
 async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> Result<Vec<Item>, Failure> {
     let mut paths = LIGHT.to_vec();
     if all {
@@ -125,6 +114,10 @@ async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> R
 impl Memory {
     fn remember(&mut self, reading: &Reading) {
         self.seen.extend(reading.vms.iter().map(|light| (light.id.clone(), light.moref.clone())));
+        self.images.clear();
+        for light in &reading.vms {
+            self.images.entry(Arc::clone(&light.name)).or_default().push(light.moref.clone());
+        }
         self.heavy = reading
             .vms
             .iter()

@@ -62,21 +62,28 @@ pub(super) struct Light {
     pub template: bool,
     /// Empty: the server does not tell.
     pub change_version: String,
-    power: PowerState,
+    pub power: PowerState,
     question: Option<String>,
-    guest_agent: GuestAgent,
+    pub guest_agent: GuestAgent,
     addresses: Vec<Arc<str>>,
-    snapshots: bool,
+    pub snapshots: bool,
     /// Why the configuration cannot be believed, if so.
     unreadable: Option<String>,
+}
+
+impl Light {
+    /// Why the configuration cannot be believed, if so.
+    pub(super) fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
+    }
 }
 
 /// What is read of a VM when its configuration changed. Networks are still as the devices name them.
 #[derive(Debug, Clone)]
 pub(super) struct Heavy {
     pub moref: Moref,
-    cpus: u32,
-    memory: Bytes,
+    pub cpus: u32,
+    pub memory: Bytes,
     pub firmware: Firmware,
     guest_os: GuestOs,
     hot: Hot,

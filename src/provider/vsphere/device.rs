@@ -59,6 +59,13 @@ pub(super) struct Controller {
     hot: bool,
 }
 
+impl Controller {
+    /// One that nobody shares.
+    pub(super) const fn new(bus: Bus, number: i32) -> Self {
+        Self { bus, number, shares: false, hot: true }
+    }
+}
+
 /// Looks up what a backing is connected to: port group keys and opaque network ids to names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NetworkNames {
@@ -160,7 +167,7 @@ pub(super) fn nics(devices: &Element<'_>, networks: &NetworkNames, running: bool
 
 fn nic(device: &Element<'_>, networks: &NetworkNames, running: bool) -> ObservedNic {
     let connect = device.child("connectable");
-    let flag = |name: &str| connect.and_then(|connect| connect.text_of(name)).map_or(true, |text| text == "true");
+    let flag = |name: &str| connect.and_then(|connect| connect.text_of(name)).is_none_or(|text| text == "true");
     ObservedNic {
         slot: device.text_of("key").unwrap_or_default().trim().into(),
         mac: device.text_of("macAddress").unwrap_or_default().to_ascii_lowercase().into(),

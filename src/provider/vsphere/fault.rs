@@ -34,20 +34,19 @@ impl Fault {
     }
 
     fn of(kind: &str, words: &str, detail: Option<&Element<'_>>) -> Self {
-        let mut text = words.trim().to_owned();
+        let mut parts = vec![words.trim().to_owned()];
         let more = detail.into_iter().flat_map(|detail| detail.children("faultMessage"));
-        for message in more.filter_map(|message| message.text_of("message")) {
-            if !message.trim().is_empty() && !text.contains(message.trim()) {
-                text = if text.is_empty() { message.trim().to_owned() } else { format!("{text} {}", message.trim()) };
-            }
-        }
+        parts.extend(more.filter_map(|message| message.text_of("message")).map(|message| message.trim().to_owned()));
         // Facts that the words often leave out (vCenter says `A specified parameter was not correct:` and no more).
         for name in ["privilegeId", "invalidProperty", "property", "name", "existingState", "file", "reason"] {
             let fact = detail.and_then(|detail| detail.child(name)).map(Element::trimmed).unwrap_or_default();
-            if !fact.is_empty() && !text.contains(fact) {
-                text = format!("{text} [{name}: {fact}]").trim_start().to_owned();
+            if !fact.is_empty() && !parts.iter().any(|part| part.contains(fact)) {
+                parts.push(format!("[{name}: {fact}]"));
             }
         }
+        parts.dedup();
+        parts.retain(|part| !part.is_empty());
+        let text = parts.join(" ");
         let kind = if kind.is_empty() { "Fault" } else { kind };
         let text = if text.is_empty() { kind.to_owned() } else { text };
         Self { kind: kind.to_owned(), words: text }

@@ -109,19 +109,39 @@ fn both(object: &Object<'_, '_>) -> Option<(Light, Option<Heavy>)> {
     Some((convert::light(object)?, convert::heavy(object)))
 }
 
-/// Everything of the inventory but VMs.
-pub(super) async fn surroundings(door: &Door, session: &Session) -> Result<Tree, Failure> {
+/// A view over all VMs; dropped with [`drop_view`].
+pub(super) async fn vm_view(door: &Door, session: &Session) -> Result<Moref, Failure> {
+    view_of(door, session, &["VirtualMachine"]).await
+}
+
+/// A view over everything of these types.
+pub(super) async fn view_of(door: &Door, session: &Session, kinds: &[&str]) -> Result<Moref, Failure> {
     let request = Request::new("CreateContainerView", &session.content.view_manager, |writer| {
         reference(writer, "container", &session.content.root_folder);
-        for kind in tree::KINDS {
+        for kind in kinds {
             writer.leaf("type", kind);
         }
         writer.leaf("recursive", "true");
     })?;
-    let view = door.call_in(session, &request).await?.reference()?;
-    let entities = property::read(door, session, tree::WANTED, &From::View(&view), tree::entity).await;
-    if let Ok(request) = Request::new("DestroyView", &view, |_| {}) {
+    door.call_in(session, &request).await?.reference()
+}
+
+/// A view would live as long as the session; a failure to remove it changes nothing.
+pub(super) async fn drop_view(door: &Door, session: &Session, view: &Moref) {
+    if let Ok(request) = Request::new("DestroyView", view, |_| {}) {
         let _ = door.call_in(session, &request).await;
     }
+}
+
+/// Is the object that a VM was known to be gone?
+pub(super) async fn is_deleted(door: &Door, session: &Session, moref: &Moref) -> Result<bool, Failure> {
+    Ok(matches!(exists(door, session, moref).await?, Existence::Deleted))
+}
+
+/// Everything of the inventory but VMs.
+pub(super) async fn surroundings(door: &Door, session: &Session) -> Result<Tree, Failure> {
+    let view = view_of(door, session, tree::KINDS).await?;
+    let entities = property::read(door, session, tree::WANTED, &From::View(&view), tree::entity).await;
+    drop_view(door, session, &view).await;
     Ok(Tree::new(entities?))
 }

@@ -18,15 +18,28 @@
 mod client;
 mod collect;
 mod convert;
+mod create;
+mod destroy;
 mod device;
 mod fault;
+mod files;
 mod find;
+mod guest;
+mod layout;
+mod machine;
 mod names;
+mod node;
+mod place;
+mod power;
 mod property;
+mod reconfigure;
 mod rights;
 mod session;
 mod soap;
+mod spec;
+mod task;
 mod tree;
+mod work;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -34,6 +47,7 @@ use tokio::sync::Mutex;
 use self::collect::Memory;
 use self::fault::Failure;
 use self::session::{Door, Session};
+use self::work::Work;
 use super::{Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
 use crate::inventory::{Capabilities, Observed};
 use crate::model::{EndpointName, HypervisorType, OwnId};
@@ -110,8 +124,8 @@ impl Provider for Vsphere {
         })
     }
 
-    async fn execute(&self, _order: &Order<'_>, _recorder: &dyn Recorder) -> Result<(), StepError> {
-        Err(Failure::senseless("changes follow").into_error(&self.endpoint, "execute", None).into())
+    async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {
+        Work::new(&self.door, &self.endpoint, &self.memory, order, recorder).run().await
     }
 
     async fn rights(&self) -> Result<Vec<MissingRight>, ProviderError> {

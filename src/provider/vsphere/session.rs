@@ -39,6 +39,7 @@ pub(super) struct Content {
     pub session_manager: Moref,
     pub authorization_manager: Option<Moref>,
     pub task_manager: Option<Moref>,
+    pub virtual_disk_manager: Option<Moref>,
     /// Product and version, for people.
     pub product: String,
     /// The API version it speaks.
@@ -63,6 +64,7 @@ impl Content {
             session_manager: needed("sessionManager")?,
             authorization_manager: object("authorizationManager"),
             task_manager: object("taskManager"),
+            virtual_disk_manager: object("virtualDiskManager"),
             product: about("fullName"),
             api_version: about("apiVersion"),
             is_vcenter: about("apiType") == "VirtualCenter",

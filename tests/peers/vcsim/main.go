@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
 	_ "github.com/vmware/govmomi/vapi/simulator"
 )
 
@@ -30,6 +32,46 @@ func certificate() tls.Certificate {
 		panic(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// A clone in vcsim shares its disk objects with the image, and so renames the image's files. This gives it its own.
+type ownDisks struct {
+	owner map[*types.VirtualDisk]types.ManagedObjectReference
+	saved map[*types.VirtualDisk]*types.VirtualDisk
+}
+
+func (*ownDisks) Reference() types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "OwnDisks", Value: "own-disks"}
+}
+func (*ownDisks) PutObject(mo.Reference)                    {}
+func (*ownDisks) RemoveObject(types.ManagedObjectReference) {}
+func (o *ownDisks) UpdateObject(object mo.Reference, changes []types.PropertyChange) {
+	vm, ok := object.(*mo.VirtualMachine)
+	if !ok || changes[0].Name != "config.hardware.device" {
+		return
+	}
+	for i, device := range vm.Config.Hardware.Device {
+		disk, ok := device.(*types.VirtualDisk)
+		if !ok {
+			continue
+		}
+		if owner, taken := o.owner[disk]; taken && owner != vm.Self {
+			mine := deepCopy(disk)
+			*disk = *deepCopy(o.saved[disk])
+			vm.Config.Hardware.Device[i] = mine
+			disk = mine
+		}
+		o.owner[disk], o.saved[disk] = vm.Self, deepCopy(disk)
+	}
+}
+
+func deepCopy(disk *types.VirtualDisk) *types.VirtualDisk {
+	mine := *disk
+	if backing, ok := disk.Backing.(*types.VirtualDiskFlatVer2BackingInfo); ok {
+		own := *backing
+		mine.Backing = &own
+	}
+	return &mine
 }
 
 func main() {
@@ -49,11 +91,16 @@ func main() {
 		model = simulator.ESX()
 	}
 	model.Machine, model.Datastore = *vms, *datastores
+	own := &ownDisks{map[*types.VirtualDisk]types.ManagedObjectReference{}, map[*types.VirtualDisk]*types.VirtualDisk{}}
 	if err := model.Create(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	defer model.Remove()
+	simulator.Map.AddHandler(own)
+	for _, vm := range simulator.Map.All("VirtualMachine") {
+		own.UpdateObject(&vm.(*simulator.VirtualMachine).VirtualMachine, []types.PropertyChange{{Name: "config.hardware.device"}})
+	}
 	model.Service.Listen = &url.URL{Host: *listen, User: url.UserPassword("user", "pass")}
 	simulator.DefaultLogin = url.UserPassword("nobody", "") // else any name and password would do
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate()}}

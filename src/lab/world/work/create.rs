@@ -153,7 +153,9 @@ impl World {
         for index in 0..draft.vm.disks.len() {
             let from = draft.vm.disks[index].file.clone();
             let file = self.files.get(&from).ok_or_else(|| Refusal::NoFile(from.to_string()))?;
-            let datastore = clone.datastore.unwrap_or(file.datastore);
+            let key = draft.vm.disks[index].key;
+            let own = clone.disk_places.iter().find(|(disk, _)| *disk == key).map(|(_, place)| *place);
+            let datastore = own.or(clone.datastore).unwrap_or(file.datastore);
             let room = self.datastores.get(&datastore).ok_or(Refusal::Gone(datastore))?;
             let capacity = draft.vm.disks[index].capacity;
             let promised: u64 =

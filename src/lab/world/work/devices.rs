@@ -188,8 +188,8 @@ impl World {
             Some(mac) => checked_mac(mac)?,
             None => self.fresh_mac().into(),
         };
-        let key = (4000..).find(|key| draft.vm.nics.iter().all(|nic| nic.key != *key)).unwrap_or(4000);
-        let unit = (7..).find(|unit| draft.vm.nics.iter().all(|nic| nic.unit != *unit)).unwrap_or(7);
+        let key = (4000..4100).find(|key| draft.vm.nics.iter().all(|nic| nic.key != *key)).unwrap_or(4000);
+        let unit = (7..100).find(|unit| draft.vm.nics.iter().all(|nic| nic.unit != *unit)).unwrap_or(7);
         let running = draft.vm.power == Power::On;
         draft.vm.nics.push(Nic {
             key,

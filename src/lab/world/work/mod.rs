@@ -14,6 +14,8 @@ mod create;
 mod devices;
 mod power;
 
+pub use configure::{MEMORY_INCREMENT, memory_limit};
+
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -156,6 +158,8 @@ pub struct CloneVm {
     pub host: Option<Id>,
     /// Where its files go; `None`: where the source's are.
     pub datastore: Option<Id>,
+    /// Where single disks go, by device number.
+    pub disk_places: Vec<(i32, Id)>,
     /// Make a template?
     pub template: bool,
     /// Power it on at the end?

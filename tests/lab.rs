@@ -1,0 +1,17 @@
+//! The lab, over the wire: its vSphere front by raw SOAP and by vendors' clients, its world, faults, record and clock.
+
+#[path = "lab/support.rs"]
+mod support;
+
+#[path = "lab/faults.rs"]
+mod faults;
+#[path = "lab/pyvmomi.rs"]
+mod pyvmomi;
+#[path = "lab/rules.rs"]
+mod rules;
+#[path = "lab/start.rs"]
+mod start;
+#[path = "lab/updates.rs"]
+mod updates;
+#[path = "lab/wire.rs"]
+mod wire;

@@ -1,0 +1,171 @@
+//! A recorder that keeps what it was told, and orders written as a planner would write them.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use tierwright::mark::{Applied, Mark, MarkedDisk, MarkedNic, Protection};
+use tierwright::model::{
+    Bytes, EndpointName, Firmware, GuestOs, ImageTarget, NetworkTarget, OnRemove, OwnId, Placement, Prune, Secret,
+    Shutdown, TierName, VmKey,
+};
+use tierwright::plan::{Action, CreateVm, DiskOrder, Landing, NicOrder, Operation, Precondition, Risk, Step};
+use tierwright::provider::{Call, Halt, IntentId, Order, Outcome, Provider, Recorder, StepError};
+use uuid::Uuid;
+
+/// Keeps every call and its outcome.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub calls: Mutex<Vec<(Call, Option<Outcome>)>>,
+}
+
+impl Kept {
+    /// Names of the calls, in order.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.calls.lock().unwrap().iter().map(|(call, _)| call.name).collect()
+    }
+
+    /// True when each call has an outcome.
+    pub fn all_settled(&self) -> bool {
+        self.calls.lock().unwrap().iter().all(|(_, outcome)| outcome.is_some())
+    }
+}
+
+#[async_trait]
+impl Recorder for Kept {
+    async fn before(&self, call: &Call) -> Result<IntentId, Halt> {
+        let mut calls = self.calls.lock().unwrap();
+        calls.push((call.clone(), None));
+        Ok(IntentId(i64::try_from(calls.len()).unwrap() - 1))
+    }
+
+    async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt> {
+        self.calls.lock().unwrap()[usize::try_from(intent.0).unwrap()].1 = Some(outcome.clone());
+        Ok(())
+    }
+
+    fn progress(&self, _text: &str, _percent: Option<u8>) {}
+
+    fn interrupted(&self) -> Option<Halt> {
+        None
+    }
+}
+
+/// Does these operations; gives what the recorder kept.
+pub async fn execute(
+    provider: &dyn Provider,
+    vm: &Wanted,
+    operations: Vec<Operation>,
+) -> (Kept, Result<(), StepError>) {
+    let kept = Kept::default();
+    let step = vm.step(operations);
+    let secret = Secret::new("#cloud-config\n# user-data-canary\n".to_owned());
+    let order = Order { step: &step, user_data: Some(&secret) };
+    let outcome = provider.execute(&order, &kept).await;
+    (kept, outcome)
+}
+
+/// A VM as a test wants it.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub name: String,
+    pub identity: Uuid,
+}
+
+impl Wanted {
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), identity: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()) }
+    }
+
+    pub fn key(&self) -> VmKey {
+        VmKey::new("test", &self.name).unwrap()
+    }
+
+    pub fn id(&self) -> OwnId {
+        OwnId::new(&self.identity.to_string())
+    }
+
+    pub fn mark(&self, generation: u64, disks: &[&str], nics: &[&str]) -> Mark {
+        let unknown_disk = MarkedDisk { slot: None, id: None, file: None };
+        let unknown_nic = MarkedNic { mac: None, slot: None };
+        Mark {
+            version: 1,
+            installation: "test".to_owned(),
+            key: self.key(),
+            identity: self.identity,
+            own_id: Some(self.id()),
+            tier: TierName::new("tier-1").unwrap(),
+            generation,
+            pending: None,
+            protection: Protection {
+                prevent_destroy: false,
+                on_remove: OnRemove::Delete,
+                prune: Prune::Auto,
+                grace_days: 0,
+                delete_disks: true,
+                shutdown: Shutdown::default(),
+            },
+            retired: None,
+            disks: disks.iter().map(|name| ((*name).to_owned(), unknown_disk.clone())).collect(),
+            nics: nics.iter().map(|name| ((*name).to_owned(), unknown_nic.clone())).collect(),
+            applied: Some(Applied {
+                cpus: 1,
+                memory: Bytes::gib(1),
+                power: None,
+                image: None,
+                user_data: None,
+                disks: BTreeMap::new(),
+                nics: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// A create order; `image`: a template or VM with one disk.
+    pub fn create(&self, placement: Placement, network: &str, image: Option<&str>) -> CreateVm {
+        let disk = |name: &str, gib| DiskOrder { name: name.to_owned(), size: Bytes::gib(gib), storage: None };
+        let nic = |name: &str, addresses: &[&str]| NicOrder {
+            name: name.to_owned(),
+            network: NetworkTarget { name: network.to_owned(), vlan: None },
+            mac: None,
+            addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
+            gateway: None,
+        };
+        CreateVm {
+            key: self.key(),
+            name: self.key().name().clone(),
+            identity: self.identity,
+            unfinished: None,
+            placement,
+            image: image.map(|source| ImageTarget { source: source.to_owned(), mode: None }),
+            guest_os: GuestOs::Linux,
+            firmware: Firmware::Uefi,
+            cpus: 2,
+            memory: Bytes::gib(1),
+            disks: vec![disk("root", 12), disk("data", 3)],
+            image_disks: usize::from(image.is_some()),
+            nics: vec![nic("eth0", &["10.0.0.5/24"]), nic("eth1", &[])],
+            cloud_init: true,
+            start: true,
+            mark: Box::new(self.mark(1, &["root", "data"], &["eth0", "eth1"])),
+        }
+    }
+
+    fn step(&self, operations: Vec<Operation>) -> Step {
+        let creates = matches!(operations.first(), Some(Operation::Create(_)));
+        Step {
+            key: self.key(),
+            tier: TierName::new("tier-1").unwrap(),
+            endpoint: EndpointName::new("vcsim").unwrap(),
+            own_id: (!creates).then(|| self.id()),
+            identity: self.identity,
+            action: if creates { Action::Create } else { Action::Update },
+            reasons: Vec::new(),
+            lands: Landing::Hot,
+            risk: Risk::Low,
+            cost: None,
+            depends_on: Vec::new(),
+            preconditions: Precondition::Absent { identity: self.identity, name: self.name.clone() },
+            operations,
+        }
+    }
+}
