@@ -73,7 +73,7 @@ impl Stage {
         let command = command.replace("$DIGEST", &self.digest());
         let words: Vec<&str> = command.split_whitespace().collect();
         let ran = self.bench.run(&words);
-        self.last = ran.stdout.clone();
+        self.last.clone_from(&ran.stdout);
         self.bench.filtered(&ran.transcript())
     }
 

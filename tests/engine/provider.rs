@@ -30,7 +30,7 @@ pub enum Fault {
     Panic,
     /// The call never ends.
     Hang,
-    /// Somebody changes the VM between two of our calls.
+    /// Somebody starts the VM between two of our calls.
     ChangedMidway,
     /// The server says done and did nothing.
     Lie,
@@ -118,7 +118,7 @@ impl Memory {
         }
         if matches!(fault, Some(Fault::ChangedMidway)) && operation > 0 {
             for vm in self.vms.lock().unwrap().values_mut() {
-                config(vm).cpus += 1;
+                config(vm).power = PowerState::Running;
             }
         }
         let intent = recorder.before(&call).await?;
@@ -137,6 +137,9 @@ impl Memory {
             return Err(self.error(ErrorKind::Ambiguous, "the reply was lost").into());
         }
         recorder.after(intent, &Outcome::Done).await?;
+        recorder.progress(name, Some(100));
+        // Lets whoever listens act before the next call.
+        tokio::task::yield_now().await;
         Ok(())
     }
 

@@ -74,6 +74,11 @@ pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>) -
     }
 }
 
+/// The hash that a plan of these contents has: a saved plan whose own differs was changed after it was made.
+pub fn content_hash(plan: &Plan) -> Digest {
+    hash(&plan.revision, &plan.settings, &plan.steps, &plan.blocked)
+}
+
 /// Over revision, settings, steps and blocked: inventory generations and free space stand outside.
 fn hash(revision: &Revision, settings: &Digest, steps: &[Step], blocked: &[Blocked]) -> Digest {
     #[derive(Serialize)]
