@@ -1,7 +1,7 @@
 //! Scripts: commands with the whole output expected of them, run by the real binary against the lab.
 //!
 //! ```text
-//! # told to the reader
+//! ; told to the reader
 //! $ tierwright plan                        run; everything up to the next such line is its expected output
 //! $ tierwright apply --approve $DIGEST     the digest that the last output showed to approve
 //! > edit shop.yaml: 16GiB => 32GiB         changes a manifest
@@ -50,7 +50,10 @@ fn play(script: &str) -> String {
     let mut stage = Stage { bench: LabBench::new(), last: String::new(), counted: 0 };
     let mut played = String::new();
     for line in script.lines() {
-        if line.starts_with('#') || line.is_empty() && is_comment_block(&played) {
+        if line.starts_with("; ") || line.starts_with("$ ") {
+            paragraph(&mut played);
+        }
+        if line.starts_with("; ") {
             let _ = writeln!(played, "{line}");
         } else if let Some(command) = line.strip_prefix("$ tierwright ") {
             let _ = writeln!(played, "{line}");
@@ -63,9 +66,11 @@ fn play(script: &str) -> String {
     played
 }
 
-/// Blank lines between commands are output; those after a comment are layout.
-fn is_comment_block(played: &str) -> bool {
-    played.lines().last().is_none_or(|line| line.starts_with('#'))
+/// A blank line before what begins, unless only comments and actions lead to it.
+fn paragraph(played: &mut String) {
+    if played.lines().last().is_some_and(|line| !line.starts_with("; ") && !line.starts_with("> ")) {
+        played.push('\n');
+    }
 }
 
 impl Stage {
