@@ -28,6 +28,8 @@ pub enum Fault {
     Unreachable,
     /// The provider has a bug.
     Panic,
+    /// The call never ends.
+    Hang,
     /// Somebody starts the VM between two of our calls.
     ChangedMidway,
     /// The server says done and did nothing.
@@ -127,6 +129,7 @@ impl Memory {
                 return Err(self.error(ErrorKind::Denied, why).into());
             }
             Some(Fault::Panic) => panic!("a bug in a provider"),
+            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Lie) => {}
             _ => change(&mut self.vms.lock().unwrap()),
         }
