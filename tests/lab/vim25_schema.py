@@ -41,6 +41,7 @@ MANAGED = {
     "Datastore": "",
     "StoragePod": "",
     "Network": "",
+    "OpaqueNetwork": "",
     "DistributedVirtualPortgroup": "",
     "DistributedVirtualSwitch": "",
     "VmwareDistributedVirtualSwitch": "",
