@@ -147,7 +147,7 @@ impl Work<'_> {
 
     /// The VM folder, made where missing and allowed.
     async fn folder(&self, datacenter: &Entity, placement: &Placement) -> Result<Moref, StepError> {
-        let Facts::Datacenter { vm_folder: Some(root) } = &datacenter.facts else {
+        let Facts::Datacenter { vm_folder: Some(root), .. } = &datacenter.facts else {
             return Err(self.failed("find the placement")(wrong("its datacenter has no VM folder")));
         };
         let tree = self.tree().await?;
