@@ -21,6 +21,8 @@ mod placement;
 mod planner;
 pub mod render;
 pub mod safety;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 

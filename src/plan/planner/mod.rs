@@ -24,6 +24,8 @@ mod marks;
 mod orphan;
 mod rekey;
 mod restore;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use std::collections::BTreeSet;
