@@ -121,8 +121,8 @@ impl Stage {
             }
         }
         let root = self.dir.path().to_string_lossy().into_owned();
-        for line in stdout.lines().chain(stderr.lines()) {
-            let line = mask::mask(&line.replace(&root, "$DIR"));
+        let lines = stdout.lines().chain(stderr.lines()).map(|line| mask::mask(&line.replace(&root, "$DIR")));
+        for line in in_order(lines.collect()) {
             out.push_str(format!("    {line}").trim_end());
             out.push('\n');
         }
@@ -157,6 +157,18 @@ impl Stage {
             let _ = writeln!(out, "    {vm}: {operation}");
         }
     }
+}
+
+/// Steps on different VMs end in any order; what is told of them is sorted.
+fn in_order(mut lines: Vec<String>) -> Vec<String> {
+    let is_end = |line: &String| line.starts_with("  done ");
+    let mut from = 0;
+    while let Some(start) = lines[from..].iter().position(is_end).map(|at| from + at) {
+        let end = lines[start..].iter().position(|line| !is_end(line)).map_or(lines.len(), |at| start + at);
+        lines[start..end].sort();
+        from = end;
+    }
+    lines
 }
 
 impl Stage {
