@@ -29,6 +29,10 @@ pub fn user_data(desired: &Desired, secrets_dir: &Path) -> Result<BTreeMap<VmKey
 }
 
 /// The user data of one VM; `None` when its manifest has none.
+#[expect(
+    clippy::result_large_err,
+    reason = "a problem is told once and ends the run; a box would be in every caller's way"
+)]
 pub fn user_data_of(vm: &VmSpec, secrets_dir: &Path) -> Result<Option<Secret>, Diagnostic> {
     match &vm.cloud_init {
         None => Ok(None),
