@@ -86,6 +86,9 @@ pub struct InventoryLine {
     /// What is wrong, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// It is retired: nobody counts on its answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excused: bool,
 }
 
 /// How an endpoint answered.
