@@ -61,7 +61,7 @@ pub fn settings(dir: &Path, manage: Manage) -> Settings {
         source: dir.join("manifests"),
         state_dir: dir.join("state"),
         secrets_dir: dir.join("secrets"),
-        interval: std::time::Duration::from_secs(60),
+        interval: std::time::Duration::from_mins(1),
         endpoints: vec![vc],
         limits: Limits { destroy_percent_per_tier_per_day: 100, ..Limits::default() },
     }
