@@ -53,3 +53,38 @@ pub fn gate(step: &Step, conditions: &Conditions) -> Verdict {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Conditions, Verdict, Who, gate};
+    use crate::plan::Manage;
+    use crate::plan::sample::{World, spec};
+
+    fn ask(manage: Manage, by: Who, paused: Option<&str>) -> Verdict {
+        let mut world = World::fleet(0);
+        world.want(spec("app/new"));
+        let plan = world.plan();
+        gate(&plan.steps[0], &Conditions { manage, by, paused: paused.map(str::to_owned) })
+    }
+
+    #[test]
+    fn only_observed_endpoints_are_changed_by_nobody() {
+        assert!(matches!(ask(Manage::Observe, Who::Apply, None), Verdict::Refuse(_)));
+        assert!(matches!(ask(Manage::Observe, Who::Serve, None), Verdict::Refuse(_)));
+    }
+
+    #[test]
+    fn suggest_is_for_apply_and_enforce_for_both() {
+        assert_eq!(ask(Manage::Suggest, Who::Apply, None), Verdict::Go);
+        assert!(matches!(ask(Manage::Suggest, Who::Serve, None), Verdict::Wait(_)));
+        assert_eq!(ask(Manage::Enforce, Who::Serve, None), Verdict::Go);
+    }
+
+    #[test]
+    fn a_pause_holds_everybody_and_says_why() {
+        for by in [Who::Apply, Who::Serve] {
+            let Verdict::Wait(why) = ask(Manage::Enforce, by, Some("audit")) else { panic!("it goes on") };
+            assert!(why.contains("audit"));
+        }
+    }
+}

@@ -3,5 +3,19 @@
 #[path = "lab/support.rs"]
 mod support;
 
+#[path = "lab/faults.rs"]
+mod faults;
+#[path = "lab/model.rs"]
+mod model;
 #[path = "lab/pyvmomi.rs"]
 mod pyvmomi;
+#[path = "lab/recorded.rs"]
+mod recorded;
+#[path = "lab/rules.rs"]
+mod rules;
+#[path = "lab/start.rs"]
+mod start;
+#[path = "lab/updates.rs"]
+mod updates;
+#[path = "lab/wire.rs"]
+mod wire;

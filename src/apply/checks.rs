@@ -1,7 +1,8 @@
 //! Looking at one VM just before and just after: the I/O around what `plan::safety` judges.
 
 use super::ApplyRun;
-use crate::model::{Digest, ObservedVm, Secret};
+use crate::diff;
+use crate::model::{ObservedVm, Secret};
 use crate::plan::{CreateVm, Precondition, Step, safety};
 use crate::provider::{Found, Provider, ProviderError, Target};
 
@@ -36,11 +37,6 @@ fn listed(found: Found) -> Vec<ObservedVm> {
 /// Is the user data what the plan was made with?
 pub(super) fn same_user_data(create: &CreateVm, now: Option<&Secret>) -> Result<(), String> {
     let planned = create.mark.applied.as_ref().and_then(|applied| applied.user_data.as_ref());
-    let now = now.map(|secret| salted(create.identity, secret));
+    let now = now.map(|secret| diff::salted(create.identity, secret));
     if planned == now.as_ref() { Ok(()) } else { Err("its user data is not what the plan was made with".to_owned()) }
-}
-
-/// As the mark keeps it.
-fn salted(identity: uuid::Uuid, secret: &Secret) -> Digest {
-    Digest::of(format!("{identity}\n{}", secret.expose()).as_bytes())
 }

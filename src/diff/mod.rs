@@ -17,6 +17,8 @@ mod nics;
 mod power;
 mod protection;
 mod sizes;
+#[cfg(test)]
+mod tests;
 
 pub use applied::{next_applied, salted};
 pub use disks::{At, disk_at, resolve as resolve_disk, resolve_all as resolve_disks};

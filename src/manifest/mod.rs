@@ -15,6 +15,7 @@
 pub mod check;
 pub mod codes;
 pub mod guard;
+mod lines;
 pub mod read;
 pub mod report;
 pub mod resolve;

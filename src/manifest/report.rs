@@ -1,14 +1,14 @@
 //! Collects problems while manifests are read, and turns them into [`Diagnostic`]s at the end.
 //!
 //! Problems are kept small (file number and position); paths and source lines are looked up once, for files that have
-//! problems. Bounded: past [`PER_FILE`] problems of one file only their number is told, and a line is kept up to
-//! [`LINE`] characters, so that a hostile file cannot fill the memory with its own echo. User data never gets into a
-//! source line.
+//! problems. Bounded: of one file [`PER_FILE`] problems are kept and `lines.rs` cuts their lines, so that a hostile file
+//! cannot fill the memory with its own echo.
 
 use std::collections::BTreeMap;
 
 use super::SourceText;
 use super::codes::{self, Code};
+use super::lines::Lines;
 use super::tree::Spot;
 use crate::diagnostic::{Diagnostic, Related, Severity, escaped};
 use crate::model::Origin;
@@ -16,11 +16,8 @@ use crate::model::Origin;
 /// Problems told of one file.
 const PER_FILE: u32 = 500;
 
-/// Characters kept of a source line; a longer one is no manifest that a person wrote.
-const LINE: usize = 4096;
-
 /// Comparisons spent on "did you mean" in one run: enough for hundreds of typing errors against hundreds of names.
-const GUESSES: usize = 200_000;
+const GUESSES: usize = 50_000;
 
 /// A position in one of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,93 +211,6 @@ fn locate<'t>(place: Place, texts: &[&'t SourceText], lines: &mut [Option<Lines<
     let origin = Origin { path: text.path.clone(), line: place.spot.line, column: place.spot.column };
     let lines = lines[place.file as usize].get_or_insert_with(|| Lines::of(&text.bytes));
     (origin, lines.line(place.spot.line))
-}
-
-/// The lines of one file, split as the YAML scanner counts them: at LF, CR LF and CR.
-struct Lines<'t> {
-    lines: Vec<&'t [u8]>,
-}
-
-impl<'t> Lines<'t> {
-    fn of(bytes: &'t [u8]) -> Self {
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        let mut lines = Vec::new();
-        let mut start = 0;
-        let mut at = 0;
-        while at < bytes.len() {
-            let width = match bytes[at] {
-                b'\r' if bytes.get(at + 1) == Some(&b'\n') => 2,
-                b'\r' | b'\n' => 1,
-                _ => 0,
-            };
-            if width == 0 {
-                at += 1;
-                continue;
-            }
-            lines.push(&bytes[start..at]);
-            at += width;
-            start = at;
-        }
-        lines.push(&bytes[start..]);
-        Self { lines }
-    }
-
-    /// That line (from 1), cut at [`LINE`] characters, with user data masked.
-    fn line(&self, number: u32) -> String {
-        let index = (number as usize).saturating_sub(1);
-        let Some(bytes) = self.lines.get(index) else { return String::new() };
-        let line: String = String::from_utf8_lossy(&bytes[..bytes.len().min(LINE * 4)]).chars().take(LINE).collect();
-        match self.secret_from(index) {
-            Some(from) => line.chars().take(from).chain("***".chars()).collect(),
-            None => line,
-        }
-    }
-
-    /// From which character on that line may be user data, if it may: after `userData:` on its line, and all of the
-    /// lines below it that are indented deeper. Judged by the text, since a file with a syntax error has no tree.
-    fn secret_from(&self, index: usize) -> Option<usize> {
-        if let Some(from) = after_user_data(self.lines[index]) {
-            return Some(from);
-        }
-        let mut limit = indent(self.lines[index]).unwrap_or(usize::MAX);
-        // Nobody has ten thousand lines of user data; a bound keeps a hostile file linear.
-        for line in self.lines[..index].iter().rev().take(10_000) {
-            match indent(line) {
-                Some(depth) if depth < limit => limit = depth,
-                _ => continue,
-            }
-            if after_user_data(line).is_some() {
-                return Some(0);
-            }
-            if limit == 0 {
-                return None;
-            }
-        }
-        None
-    }
-}
-
-/// Leading spaces; `None` for a blank line.
-fn indent(line: &[u8]) -> Option<usize> {
-    line.iter().position(|byte| !byte.is_ascii_whitespace())
-}
-
-/// Characters up to the end of a `userData` or `password` key on that line (not of `userDataFile`, `passwordEnv`).
-fn after_user_data(line: &[u8]) -> Option<usize> {
-    [b"userData".as_slice(), b"password"].iter().filter_map(|name| after_key(line, name)).min()
-}
-
-fn after_key(line: &[u8], name: &[u8]) -> Option<usize> {
-    let mut places = line.windows(name.len()).enumerate().filter(|(_, window)| *window == name);
-    places.find_map(|(at, _)| {
-        let end = at + name.len();
-        if line.get(end).is_some_and(u8::is_ascii_alphanumeric) {
-            return None;
-        }
-        let quote = usize::from(line.get(end).is_some_and(|byte| matches!(byte, b'"' | b'\'')));
-        let colon = line[end + quote..].iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
-        Some(String::from_utf8_lossy(&line[..end + quote + colon]).chars().count() + 1)
-    })
 }
 
 /// A text as it may stand in a message: cut at 60 characters, control characters escaped.

@@ -272,6 +272,9 @@ impl<'t> Builder<'t, '_> {
         if !twice {
             return false;
         }
+        let secret = self.stack.iter().any(|open| {
+            matches!(&open.content, Content::Mapping { key: Some(key), .. } if matches!(&*key.text, "userData" | "cloudInit"))
+        });
         let mut seen: HashMap<Cow<'t, str>, Spot> = HashMap::with_capacity(before);
         entries.retain(|(key, _)| match seen.get(&key.text) {
             None => {
@@ -280,7 +283,9 @@ impl<'t> Builder<'t, '_> {
             }
             Some(first) => {
                 if !self.report.is_full(self.file) {
-                    let summary = format!("`{}` is given twice", super::report::shown(&key.text));
+                    let name = format!("`{}`", super::report::shown(&key.text));
+                    // What stands below `userData` by mistake is still a secret.
+                    let summary = format!("{} is given twice", if secret { "a field" } else { &name });
                     let file = self.file;
                     self.report
                         .error(Place { file, spot: key.spot }, codes::DUPLICATE_FIELD, summary)

@@ -6,6 +6,8 @@
 
 mod identity;
 mod judge;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::collections::BTreeMap;

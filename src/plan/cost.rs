@@ -17,12 +17,18 @@ pub const HOURS_PER_MONTH: u32 = 730;
 
 /// What a VM of these sizes costs per month at these prices.
 pub fn monthly(price: &Price, cpus: u32, memory: Bytes, storage: Bytes) -> Money {
+    monthly_of_all(price, (1, cpus.into()), memory, storage)
+}
+
+/// What so many VMs with so many CPUs, and so much memory and storage in all, cost per month. Prices are linear, so the
+/// sizes of a fleet may be added up first.
+pub fn monthly_of_all(price: &Price, (vms, cpus): (u64, u64), memory: Bytes, storage: Bytes) -> Money {
     let hours = Decimal::from(HOURS_PER_MONTH);
     let parts = [
         (price.vcpu_hour, hours.saturating_mul(cpus.into())),
         (price.memory_gib_hour, hours.saturating_mul(gib(memory))),
         (price.storage_gib_month, gib(storage)),
-        (price.vm_month, Decimal::ONE),
+        (price.vm_month, vms.into()),
     ];
     Money(
         parts.into_iter().fold(Decimal::ZERO, |sum, (rate, amount)| sum.saturating_add(rate.0.saturating_mul(amount))),

@@ -21,6 +21,8 @@ mod placement;
 mod planner;
 pub mod render;
 pub mod safety;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 
@@ -32,7 +34,7 @@ pub use input::{
     PlanInput, Policy, SourceTrust,
 };
 pub use operation::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
-pub use planner::plan;
+pub use planner::{content_hash, plan};
 
 use crate::model::{Currency, Digest, EndpointName, Money, OwnId, PowerState, Revision, TierName, VmKey};
 

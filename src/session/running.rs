@@ -1,12 +1,14 @@
 //! From a plan to what was done: the change lock, the checks that belong to the run as a whole, the run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Look, Running, Session, SessionError};
 use crate::apply::{ApplyReport, ApplyRun, apply};
 use crate::journal::Lock;
-use crate::model::{Desired, Digest};
-use crate::plan::{History, Plan};
+use crate::model::{Desired, TierName};
+use crate::plan::safety::limits::DestroyBudget;
+use crate::plan::{self, History, Plan};
 use crate::userdata::UserData;
 
 impl Session {
@@ -49,7 +51,7 @@ impl Session {
         if plan.settings != self.policy.digest() {
             return refuse("was made under other settings: plan again".into());
         }
-        if content_hash(plan) != plan.hash {
+        if plan::content_hash(plan) != plan.hash {
             return refuse("was changed after it was made: its hash does not match".into());
         }
         Ok(())
@@ -65,8 +67,17 @@ impl Session {
 
     /// A saved plan was within the limits when it was made; is it now?
     fn past_limits(&self, plan: &Plan, history: &History) -> Option<String> {
-        let _ = (plan, history);
-        None
+        let mut owned: BTreeMap<TierName, u32> = BTreeMap::new();
+        for vm in history.last.values().flat_map(|last| &last.vms).filter_map(|vm| vm.owned.as_ref()) {
+            *owned.entry(vm.tier.clone()).or_default() += 1;
+        }
+        let budget = DestroyBudget::new(&self.policy.limits, history, self.clock.now(), owned);
+        let mut on_tier: BTreeMap<&TierName, u32> = BTreeMap::new();
+        for step in plan.steps.iter().filter(|step| budget.counts(step)) {
+            *on_tier.entry(&step.tier).or_default() += 1;
+        }
+        let in_all = on_tier.values().sum();
+        on_tier.into_iter().find_map(|(tier, count)| budget.refuses(tier, count, in_all))
     }
 
     async fn execute(
@@ -92,9 +103,4 @@ impl Session {
         };
         Ok(apply(plan, &run).await)
     }
-}
-
-/// As the plan's own hash is made.
-fn content_hash(plan: &Plan) -> Digest {
-    Digest::of_json(&(&plan.revision, &plan.settings, &plan.steps, &plan.blocked))
 }

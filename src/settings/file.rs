@@ -53,10 +53,9 @@ impl Words for Auth {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) installation: Option<String>,
-    /// Was it given at all? One that could not be read is not also missing.
-    pub(super) installation_given: bool,
     pub(super) source: Option<String>,
-    pub(super) source_given: bool,
+    /// Something is there that was not understood, so that what seems missing may be meant by it.
+    pub(super) unclear: bool,
     pub(super) state_dir: Option<String>,
     pub(super) secrets_dir: Option<String>,
     pub(super) interval: Option<u32>,
@@ -96,17 +95,12 @@ pub(super) struct WrittenLimits {
 
 /// Reads the one document of a settings file.
 pub(super) fn read(reader: &mut Reader<'_>, slot: Slot<'_>) -> Written {
-    let Some(mut fields) = reader.mapping(slot) else { return Written::default() };
+    let Some(mut fields) = reader.mapping(slot) else { return Written { unclear: true, ..Written::default() } };
     let mut written = Written::default();
-    if let Some(slot) = fields.optional("installation") {
-        written.installation_given = true;
-        // The same form as a project's: it stands in every mark, next to `/`.
-        written.installation = reader.project(slot);
-    }
-    if let Some(slot) = fields.optional("source") {
-        written.source_given = true;
-        written.source = source(reader, slot);
-    }
+    let (installation, given) = (fields.optional("installation"), fields.optional("source"));
+    // The same form as a project's: it stands in every mark, next to `/`.
+    written.installation = installation.and_then(|slot| reader.project(slot));
+    written.source = given.and_then(|slot| source(reader, slot));
     written.state_dir = fields.optional("stateDir").and_then(|slot| reader.line(slot));
     written.secrets_dir = fields.optional("secretsDir").and_then(|slot| reader.line(slot));
     written.interval = fields.optional("interval").and_then(|slot| reader.duration(slot));
@@ -114,6 +108,9 @@ pub(super) fn read(reader: &mut Reader<'_>, slot: Slot<'_>) -> Written {
         written.endpoints = endpoints(reader, slot);
     }
     written.limits = fields.optional("limits").map(|slot| limits(reader, slot)).unwrap_or_default();
+    let unread =
+        (installation.is_some() && written.installation.is_none()) || (given.is_some() && written.source.is_none());
+    written.unclear = fields.has_unknown() || unread;
     fields.finish(reader);
     written
 }
@@ -155,12 +152,13 @@ fn endpoints(reader: &mut Reader<'_>, slot: Slot<'_>) -> Vec<WrittenEndpoint> {
 fn endpoint(reader: &mut Reader<'_>, mut fields: Fields<'_>) -> WrittenEndpoint {
     let name = fields.need(reader, "name", Reader::endpoint_name);
     let hypervisor = fields.required(reader, "type").and_then(|slot| reader.word(slot));
-    let urls = urls(reader, &mut fields);
     auth(reader, &mut fields, hypervisor);
     let credentials = fields.required(reader, "credentials").map(|slot| credentials(reader, slot)).unwrap_or_default();
     let (pins, ca_file) = fields.optional("tls").map(|slot| tls(reader, slot)).unwrap_or_default();
     let manage = fields.optional("manage").and_then(|slot| reader.word(slot));
     let state = fields.optional("state").and_then(|slot| reader.word(slot));
+    // Last, when every other field is known: a misspelt `url` is told as unknown, not as missing too.
+    let urls = urls(reader, &mut fields);
     fields.finish(reader);
     WrittenEndpoint { name, hypervisor, urls, credentials, pins, ca_file, manage, state }
 }

@@ -143,7 +143,7 @@ fn document(bytes: &[u8], report: &mut Report) -> Option<Written> {
     let tree = tree::parse(0, text, report);
     let mut reader = Reader { file: 0, report };
     match tree.documents.as_slice() {
-        [node] => Some(file::read(&mut reader, Slot { name: "the settings", key: node.spot, node })),
+        [node] => Some(file::read(&mut reader, Slot { name: "the settings file", key: node.spot, node })),
         // Cut short by a syntax error: that is told.
         [] if tree.cut => None,
         [] => {

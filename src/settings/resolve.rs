@@ -18,7 +18,7 @@ const STATE_DIR: &str = "/var/lib/tierwright";
 const SECRETS_DIR: &str = "secrets";
 
 /// Between two cycles of `serve` unless told otherwise.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// The `TIERWRIGHT_*` variables that are set.
 pub type Environment = BTreeMap<String, String>;
@@ -33,9 +33,9 @@ pub(super) fn resolve(
 ) -> Option<Settings> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut outside = Outside { environment, diagnostics, path };
-    let installation = outside.installation(written.installation, written.installation_given);
+    let installation = outside.installation(written.installation, written.unclear);
     let source = outside.path("TIERWRIGHT_SOURCE", written.source.as_deref(), &folder);
-    if source.is_none() && !written.source_given {
+    if source.is_none() && !written.unclear {
         outside.missing("source", "such as `source: {path: ./manifests}`");
     }
     let interval = outside.interval(written.interval);
@@ -65,7 +65,7 @@ struct Outside<'a> {
 }
 
 impl Outside<'_> {
-    fn installation(&mut self, written: Option<String>, given: bool) -> Option<String> {
+    fn installation(&mut self, written: Option<String>, unclear: bool) -> Option<String> {
         if let Some(text) = self.environment.get("TIERWRIGHT_INSTALLATION") {
             // The same form as a project's.
             return match VmKey::new(text, "vm") {
@@ -73,7 +73,7 @@ impl Outside<'_> {
                 Err(error) => self.refuse("TIERWRIGHT_INSTALLATION", error.why),
             };
         }
-        if !given {
+        if written.is_none() && !unclear {
             self.missing("installation", "a name of your own for this installation, such as `prod`");
         }
         written

@@ -4,6 +4,7 @@ mod case;
 mod operations;
 mod terse;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -51,12 +52,36 @@ fn story(case: &Case, plan: &Plan) -> String {
     story
 }
 
+/// Digests by number in order of appearance: what they are made of is not what a golden is about, that they differ is.
+fn masked(story: &str) -> String {
+    let mut known: Vec<&str> = Vec::new();
+    let mut masked = String::new();
+    let mut rest = story;
+    while !rest.is_empty() {
+        let word = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let (token, after) = rest.split_at(word);
+        if matches!(token.len(), 16 | 64) && token.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let n = known.iter().position(|it| *it == token).unwrap_or_else(|| {
+                known.push(token);
+                known.len() - 1
+            });
+            let _ = write!(masked, "DIGEST-{}", n + 1);
+        } else {
+            masked.push_str(token);
+        }
+        let next = after.chars().next().map_or(0, char::len_utf8);
+        masked.push_str(&after[..next]);
+        rest = &after[next..];
+    }
+    masked
+}
+
 #[test]
 fn every_plan_is_as_written() {
     let update = std::env::var_os("UPDATE_GOLDENS").is_some();
     let mut wrong = Vec::new();
     for case in cases() {
-        let told = std::panic::catch_unwind(|| story(&case, &case.plan()));
+        let told = std::panic::catch_unwind(|| masked(&story(&case, &case.plan())));
         let Ok(told) = told else {
             wrong.push(format!("{}: panicked, see above", case.name));
             continue;

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use tierwright::inventory::{Missing, Observed, View};
 use tierwright::mark::Retired;
 use tierwright::model::{
-    AllowReboot, Bytes, Config, DiskSpec, EndpointName, NicSpec, ObservedVm, OnRemove, OwnId, PowerGoal, PowerState,
-    Prune, Tier, VmSpec,
+    Adopt, AllowReboot, Bytes, Config, DiskSpec, EndpointName, NicSpec, ObservedVm, OnRemove, OwnId, PowerGoal,
+    PowerState, Prune, Tier, VmSpec,
 };
 use tierwright::plan::{History, Limits, SourceTrust};
 
@@ -34,6 +34,10 @@ pub enum Fate {
     Retired { days: u8, back: bool },
     /// No mark, not ours.
     Unmanaged,
+    /// No mark, and the manifest says to take it over.
+    Adopted,
+    /// It has another key in Git now, and the manifest says so.
+    Renamed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +71,8 @@ pub struct Slot {
     fate: Fate,
     endpoint: usize,
     hot: bool,
+    /// On the VM before it, if that one is in Git.
+    depends: bool,
     reboot: AllowReboot,
 }
 
@@ -119,14 +125,12 @@ fn slot() -> impl Strategy<Value = Slot> {
         2 => removed(),
         1 => (0u8..=20, any::<bool>()).prop_map(|(days, back)| Fate::Retired { days, back }),
         1 => Just(Fate::Unmanaged),
+        1 => Just(Fate::Adopted),
+        1 => Just(Fate::Renamed),
     ];
     let reboot = prop_oneof![Just(AllowReboot::Never), Just(AllowReboot::Always)];
-    (fate, 0usize..3, any::<bool>(), reboot).prop_map(|(fate, endpoint, hot, reboot)| Slot {
-        fate,
-        endpoint,
-        hot,
-        reboot,
-    })
+    (fate, 0usize..3, any::<bool>(), prop::bool::weighted(0.2), reboot)
+        .prop_map(|(fate, endpoint, hot, depends, reboot)| Slot { fate, endpoint, hot, depends, reboot })
 }
 
 /// A fleet of up to 14 VMs.
@@ -135,6 +139,13 @@ pub fn scene() -> impl Strategy<Value = Scene> {
         slots,
         limits: Limits { destroys_per_day: destroys, disruptions_per_run: disruptions, ..Limits::default() },
     })
+}
+
+/// A larger fleet in which all is as it was applied.
+pub fn steady() -> impl Strategy<Value = Scene> {
+    let slot = |endpoint| Slot { fate: Fate::InSync, endpoint, hot: false, depends: false, reboot: AllowReboot::Never };
+    let slots = proptest::collection::vec((0usize..3).prop_map(slot), 16..30);
+    slots.prop_map(|slots| Scene { slots, limits: Limits::default() })
 }
 
 /// tier-1 on one endpoint, tier-2 on two.
@@ -161,6 +172,14 @@ impl Slot {
         match &self.fate {
             Fate::New | Fate::InSync | Fate::Drifted(_) | Fate::Retired { back: true, .. } => {}
             Fate::Edited(edit) => edit.make(&mut spec),
+            Fate::Adopted => {
+                let endpoint = fleet::endpoint_name(ENDPOINTS[self.endpoint]);
+                spec.adopt = Some(Adopt { endpoint, id: own_id(n) });
+            }
+            Fate::Renamed => {
+                spec.renamed_from = Some(spec.key);
+                spec.key = fleet::key(&format!("erp/renamed-{n:02}"));
+            }
             Fate::Removed { .. } | Fate::Retired { back: false, .. } | Fate::Unmanaged => return None,
         }
         Some(spec)
@@ -176,7 +195,7 @@ impl Slot {
         let protection = &mut deployed.mark.as_mut().expect("just applied").protection;
         match &self.fate {
             Fate::New => return None,
-            Fate::InSync | Fate::Edited(_) => {}
+            Fate::InSync | Fate::Edited(_) | Fate::Renamed => {}
             Fate::Drifted(drift) => drift.make(&mut deployed),
             Fate::Removed { prune, protected, grace_days, release } => {
                 protection.prune = *prune;
@@ -185,10 +204,18 @@ impl Slot {
                 protection.on_remove = if *release { OnRemove::Release } else { OnRemove::Delete };
             }
             Fate::Retired { days, .. } => retire(&mut deployed, *days),
-            Fate::Unmanaged => deployed.mark = None,
+            Fate::Unmanaged | Fate::Adopted => deployed.mark = None,
+        }
+        if self.fate == Fate::Adopted {
+            deployed.vm.id = own_id(n);
         }
         Some(deployed.observed())
     }
+}
+
+/// The id of a VM that was there before tierwright.
+fn own_id(n: usize) -> OwnId {
+    OwnId::new(&format!("legacy-{n:02}"))
 }
 
 fn retire(deployed: &mut Deployed, days: u8) {
@@ -248,6 +275,24 @@ impl Drift {
 }
 
 impl Scene {
+    /// Without what takes two plans by design.
+    pub fn at_once(mut self) -> Self {
+        self.slots.retain(|slot| slot.fate != Fate::Adopted);
+        self
+    }
+
+    fn desired(&self) -> Vec<VmSpec> {
+        let mut vms: Vec<VmSpec> = Vec::new();
+        for (n, slot) in self.slots.iter().enumerate() {
+            if let Some(mut spec) = slot.desired(n) {
+                let before = vms.last().filter(|_| slot.depends).map(|before| before.key.clone());
+                spec.depends_on.extend(before);
+                vms.push(spec);
+            }
+        }
+        vms
+    }
+
     /// The scene as a planner's input; what was seen before is what was there before any drift.
     pub fn input(&self) -> Input {
         let slots = || self.slots.iter().enumerate();
@@ -267,7 +312,7 @@ impl Scene {
         let history: History = World::settled(look(&undrifted)).history;
         Input {
             now: fleet::noon(),
-            desired: fleet::desired(tiers(), slots().filter_map(|(n, slot)| slot.desired(n)).collect()),
+            desired: fleet::desired(tiers(), self.desired()),
             source: SourceTrust::Settled,
             inventory: look(&|slot, n| slot.observed(n)),
             history,

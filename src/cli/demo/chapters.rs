@@ -7,7 +7,6 @@ use super::stage::Stage;
 use crate::apply::{ApplyReport, StepOutcome};
 use crate::cli::{drift, view};
 use crate::lab::world::Power;
-use crate::plan::render;
 use crate::plan::{Action, BlockCode, Landing, Plan};
 
 /// Gets more memory while it runs.
@@ -49,7 +48,7 @@ async fn preview(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let (_, plan) = stage.plan(&[]).await?;
     narrator.output(&view::plan_text(&plan)).await?;
     narrator.claim(
-        plan.steps.iter().all(|step| step.action == Action::Create),
+        !plan.steps.is_empty() && plan.steps.iter().all(|step| step.action == Action::Create),
         "only creates, each with its place and cost",
     )?;
     let elsewhere = plan.blocked.iter().filter(|blocked| blocked.code == BlockCode::NotConfigured).count();
@@ -96,9 +95,9 @@ async fn change(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let before = stage.read(CONTROLLER)?;
     stage.edit(DATABASE, "memory: 48GiB", "memory: 64GiB")?;
     stage.edit(CONTROLLER, "instanceType: medium", "instanceType: medium\n  memory: 12GiB")?;
-    narrator::command("tierwright plan -o diff")?;
+    narrator::command("tierwright plan")?;
     let (look, plan) = stage.plan(&[]).await?;
-    narrator.output(&render::diff(&plan)).await?;
+    narrator.output(&view::plan_text(&plan)).await?;
     narrator::command("tierwright apply")?;
     let report = stage.apply(&look).await?;
     told(narrator, &plan, &report)?;
@@ -163,14 +162,14 @@ async fn removal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
         report.steps.is_empty() && stage.changes() == before,
         "--yes answers the question and approves no removal",
     )?;
-    let Some(digest) = plan.approval.clone() else {
+    let Some(digest) = shown_digest(&plan) else {
         return narrator.claim(false, "the preview shows a digest to approve");
     };
     narrator::say(
         "\nA person who has looked copies the digest. It covers this VM as it stands now, and nothing else.",
     )?;
-    narrator::command(&format!("tierwright apply --approve {}", digest.short()))?;
-    let (look, plan) = stage.plan(&[digest.short()]).await?;
+    narrator::command(&format!("tierwright apply --approve {digest}"))?;
+    let (look, plan) = stage.plan(&[&digest]).await?;
     let report = stage.apply(&look).await?;
     told(narrator, &plan, &report)?;
     let retired = stage.lab.world().with(|world| {
@@ -218,6 +217,13 @@ fn told(narrator: &mut Narrator, plan: &Plan, report: &ApplyReport) -> anyhow::R
     let done = report.count(|outcome| matches!(outcome, StepOutcome::Done));
     let text = format!("{done} of {} done", view::count(plan.steps.len(), "step"));
     narrator.claim(done == plan.steps.len() && done > 0, &text)
+}
+
+/// The digest as a person would copy it from the preview.
+fn shown_digest(plan: &Plan) -> Option<String> {
+    let text = anstream::adapter::strip_str(&view::plan_text(plan)).to_string();
+    let (_, rest) = text.split_once("--approve ")?;
+    rest.split_whitespace().next().map(str::to_owned)
 }
 
 /// VMs of the lab that carry no mark, templates aside.

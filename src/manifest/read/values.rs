@@ -206,11 +206,8 @@ impl Reader<'_> {
         self.error(
             slot.node.spot,
             codes::FILE_NAME,
-            format!(
-                "`{}`: `{}` must be a plain file name of letters, digits, `.`, `_` and `-`, without folders",
-                slot.name,
-                shown(text)
-            ),
+            // The value is not said back: it may be user data at the wrong key.
+            format!("`{}` must be a plain file name of letters, digits, `.`, `_` and `-`, without folders", slot.name),
         )
         .hint("the file stands directly in the administrator's secretsDir");
         None

@@ -15,6 +15,8 @@
 
 mod ledger;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 pub use ledger::Ledger;
 pub use targets::{image_disks, network, storage};

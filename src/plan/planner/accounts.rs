@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::draft::{Draft, Size};
-use crate::model::{Bytes, Currency, Digest, Money, Revision, TierName};
+use crate::model::{Bytes, Digest, Money, Revision, TierName};
 use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost, safety::approval};
 
 /// The sizes of all VMs per tier, since prices are linear: one multiplication per tier rather than four per VM.
@@ -27,20 +26,15 @@ impl<'a> Tally<'a> {
         let sums = self.0.entry(tier).or_default();
         sums.vms += 1;
         sums.cpus += u64::from(size.cpus);
-        sums.memory += size.memory.0;
-        sums.storage += size.storage.0;
+        sums.memory = sums.memory.saturating_add(size.memory.0);
+        sums.storage = sums.storage.saturating_add(size.storage.0);
     }
 }
 
 impl Sums {
     /// What they cost a month: sizes are summed first, then priced.
     fn monthly(self, price: &crate::model::Price) -> Money {
-        let rest = Decimal::from(self.vms) * price.vm_month.0;
-        let none = cost::monthly(price, 0, Bytes(0), Bytes(0)).0;
-        let one_cpu = cost::monthly(price, 1, Bytes(0), Bytes(0)).0 - none;
-        let memory = cost::monthly(price, 0, Bytes(self.memory), Bytes(0)).0 - none;
-        let storage = cost::monthly(price, 0, Bytes(0), Bytes(self.storage)).0 - none;
-        Money(one_cpu * Decimal::from(self.cpus) + memory + storage + rest)
+        cost::monthly_of_all(price, (self.vms, self.cpus), Bytes(self.memory), Bytes(self.storage))
     }
 }
 
@@ -80,6 +74,11 @@ pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>) -
     }
 }
 
+/// The hash that a plan of these contents has: a saved plan whose own differs was changed after it was made.
+pub fn content_hash(plan: &Plan) -> Digest {
+    hash(&plan.revision, &plan.settings, &plan.steps, &plan.blocked)
+}
+
 /// Over revision, settings, steps and blocked: inventory generations and free space stand outside.
 fn hash(revision: &Revision, settings: &Digest, steps: &[Step], blocked: &[Blocked]) -> Digest {
     #[derive(Serialize)]
@@ -94,18 +93,16 @@ fn hash(revision: &Revision, settings: &Digest, steps: &[Step], blocked: &[Block
 
 /// Before: everything that is there; after: that, with what the steps change.
 fn costs(tally: &Tally<'_>, desired: &crate::model::Desired, steps: &[Step]) -> Vec<CostLine> {
-    let mut lines: BTreeMap<Currency, (Decimal, Decimal)> = BTreeMap::new();
-    for (tier, sums) in &tally.0 {
-        let Some(price) = desired.tiers.get(*tier).and_then(|tier| tier.price.as_ref()) else { continue };
-        let monthly = sums.monthly(price).0;
-        let line = lines.entry(price.currency.clone()).or_default();
-        line.0 += monthly;
-        line.1 += monthly;
-    }
-    for CostLine { currency, before, after } in steps.iter().filter_map(|step| step.cost.as_ref()) {
-        lines.entry(currency.clone()).or_default().1 += after.0 - before.0;
-    }
-    (lines.into_iter())
-        .map(|(currency, (before, after))| CostLine { currency, before: Money(before), after: Money(after) })
-        .collect()
+    let there = tally.0.iter().filter_map(|(tier, sums)| {
+        let price = desired.tiers.get(*tier)?.price.as_ref()?;
+        let monthly = sums.monthly(price);
+        Some(CostLine { currency: price.currency.clone(), before: monthly, after: monthly })
+    });
+    // What a step's VM costs before is in what is there already.
+    let changed = steps.iter().filter_map(|step| step.cost.as_ref()).map(|line| CostLine {
+        currency: line.currency.clone(),
+        before: Money::default(),
+        after: Money(line.after.0.saturating_sub(line.before.0)),
+    });
+    cost::sum(&there.chain(changed).collect::<Vec<_>>())
 }

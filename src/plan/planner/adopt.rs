@@ -136,7 +136,7 @@ impl<'a> Draft<'a> {
             reasons: adopted_reasons(spec),
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: None,
+            cost: self.cost(Some(tier), None, Some(Size::of_config(config))),
             preconditions: Precondition::Unchanged(safety::fingerprint(vm)),
             operations: vec![Operation::Reconfigure { changes: Vec::new(), mark: Box::new(mark) }],
         };
@@ -211,7 +211,7 @@ fn matching<'v>(spec: &VmSpec, vm: &'v ObservedVm) -> Result<&'v VmConfig, No> {
     let counts = [("disks", spec.disks.len(), config.disks.len()), ("NICs", spec.nics.len(), config.nics.len())];
     for (what, declared, has) in counts {
         if declared != has {
-            return Err(mismatch(format!("the manifest declares {declared} {what} and the VM has {has}")));
+            return Err(mismatch(format!("{what}: the manifest declares {declared}, the VM has {has}")));
         }
     }
     if let Some(disk) = config.disks.iter().find(|disk| disk.shared) {

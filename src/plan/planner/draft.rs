@@ -163,13 +163,17 @@ impl Size {
         Self { cpus: spec.cpus, memory: spec.memory, storage: crate::model::Bytes(storage) }
     }
 
+    /// As a VM stands there.
+    pub fn of_config(config: &crate::model::VmConfig) -> Self {
+        let storage = config.disks.iter().fold(0_u64, |sum, disk| sum.saturating_add(disk.size.0));
+        Self { cpus: config.cpus, memory: config.memory, storage: crate::model::Bytes(storage) }
+    }
+
     /// As last applied; an adopted VM is paid for as it is.
     pub fn of_seen(seen: &Seen<'_>) -> Self {
-        let (cpus, memory, storage) = match &seen.mark.applied {
-            Some(applied) => (applied.cpus, applied.memory, applied.disks.values().map(|size| size.0).sum()),
-            None => (seen.config.cpus, seen.config.memory, seen.config.disks.iter().map(|disk| disk.size.0).sum()),
-        };
-        Self { cpus, memory, storage: crate::model::Bytes(storage) }
+        let Some(applied) = &seen.mark.applied else { return Self::of_config(seen.config) };
+        let storage = applied.disks.values().fold(0_u64, |sum, size| sum.saturating_add(size.0));
+        Self { cpus: applied.cpus, memory: applied.memory, storage: crate::model::Bytes(storage) }
     }
 }
 

@@ -24,10 +24,13 @@ mod marks;
 mod orphan;
 mod rekey;
 mod restore;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use std::collections::BTreeSet;
 
+pub use accounts::content_hash;
 use draft::Draft;
 
 use super::safety::approval;

@@ -98,7 +98,9 @@ impl<'a> Draft<'a> {
             return self.block(About::seen(&seen.mark.key, seen, Action::Release), no, reasons);
         }
         let parts = self.parts(seen, Action::Release, reasons, vec![Operation::Unmark]);
-        self.propose(StepParts { risk: Risk::Low, ..parts });
+        // Released is unmanaged, and only what is managed is counted.
+        let cost = self.cost(self.tier(&seen.mark.tier), Some(Size::of_seen(seen)), None);
+        self.propose(StepParts { risk: Risk::Low, cost, ..parts });
     }
 
     /// What forbids that this VM is taken away, whoever approves.

@@ -241,7 +241,8 @@ fn blocked_line(page: &mut Page, blocked: &Blocked, column: usize, own_digest: b
     }
     page.push(line);
     for reason in changes(blocked) {
-        page.flow(Line::at(8), Tone::Plain, &format!("{}  {}", reason.field, values::change(reason)));
+        let interruption = words::interruption(reason).map(|what| format!(", {what}")).unwrap_or_default();
+        page.flow(Line::at(8), Tone::Plain, &format!("{}  {}{interruption}", reason.field, values::change(reason)));
     }
 }
 

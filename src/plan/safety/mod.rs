@@ -20,6 +20,8 @@ pub mod mark;
 pub mod recheck;
 pub mod rename;
 pub mod source;
+#[cfg(test)]
+mod tests;
 pub mod unknown;
 
 pub use fingerprint::fingerprint;

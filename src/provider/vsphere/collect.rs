@@ -83,7 +83,7 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
     reading.ask_again(door, session).await?;
     reading.read_heavy(door, session, memory).await?;
     if all {
-        memory.all_at = Some(Instant::now());
+        memory.all_at = Some(crate::clock::instant());
     }
     let mut observed = reading.observed(session);
     memory.remember(&reading);

@@ -169,7 +169,9 @@ impl Work<'_> {
     }
 
     async fn make_folder(&self, parent: &Moref, name: &str) -> Result<Moref, StepError> {
-        // Another step may have made it since the tree was read.
+        // One at a time: several creates at once would otherwise all find it missing. Another step may have made it since
+        // the tree was read.
+        let _alone = self.door.folders.lock().await;
         if let Some(found) = folder_in(&self.read_tree().await?, parent, name) {
             return Ok(found);
         }

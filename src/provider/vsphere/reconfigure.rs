@@ -69,7 +69,8 @@ impl Work<'_> {
             machine,
             layout: Layout::of(machine, machine.controller_kind()),
             spec: ConfigSpec { change_version: version, ..ConfigSpec::default() },
-            mark: mark.clone(),
+            // An earlier operation of this step may have written ids that the planner could not know.
+            mark: filled(mark, machine, &[]),
             detail: Vec::new(),
         };
         let touches_files =

@@ -85,6 +85,8 @@ pub(super) struct Door {
     session: Mutex<Option<Arc<Session>>>,
     /// A password that was refused, the server's words, and when.
     refused: Mutex<Option<(Secret, String, Instant)>>,
+    /// Held while a folder is made.
+    pub folders: Mutex<()>,
 }
 
 impl Door {
@@ -101,6 +103,7 @@ impl Door {
             password: settings.password.clone(),
             session: Mutex::new(None),
             refused: Mutex::new(None),
+            folders: Mutex::default(),
         })
     }
 
@@ -174,7 +177,7 @@ impl Door {
         let with = With { version: &content.api_version, cookie: first_cookie.as_deref() };
         let (answer, cookie) = match self.client.send(&request, with).await {
             Err(Failure::Fault(fault)) if fault.kind == "InvalidLogin" => {
-                *self.refused.lock().await = Some((password, fault.to_string(), Instant::now()));
+                *self.refused.lock().await = Some((password, fault.to_string(), crate::clock::instant()));
                 return Err(Failure::Fault(fault));
             }
             answer => answer?,

@@ -80,7 +80,7 @@ pub(in crate::lab::vsphere) async fn wait(front: &Front, asked: &Asked, caller: 
     let (mut changes, mut nudges) = (front.parts.world.changes(), front.nudge.subscribe());
     let cancelled = begin(front, asked, caller, version)?;
     let clock = front.parts.world.clock().clone();
-    let deadline = tokio::time::Instant::now() + patience;
+    let mut over = std::pin::pin!(tokio::time::sleep(patience));
     let lab_deadline = clock.now_ms().saturating_add(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX / 4));
     loop {
         // Before the look: what moves during it wakes the wait after it.
@@ -88,7 +88,7 @@ pub(in crate::lab::vsphere) async fn wait(front: &Front, asked: &Asked, caller: 
         nudges.mark_unchanged();
         let due = match look(front, asked, caller, most, cancelled)? {
             Look::Found(text) => return Ok(Answer::Written(text)),
-            Look::Nothing(_) if tokio::time::Instant::now() >= deadline => return Ok(Answer::Value(None)),
+            Look::Nothing(_) if patience.is_zero() || over.is_elapsed() => return Ok(Answer::Value(None)),
             Look::Nothing(due) => due.filter(|due| *due <= lab_deadline),
         };
         let next = async {
@@ -100,7 +100,7 @@ pub(in crate::lab::vsphere) async fn wait(front: &Front, asked: &Asked, caller: 
         tokio::select! {
             _ = changes.changed() => {}
             () = next => {}
-            () = tokio::time::sleep_until(deadline) => {}
+            () = &mut over => {}
             _ = nudges.changed() => {}
         }
     }

@@ -5,6 +5,8 @@
 
 mod before;
 mod promise;
+#[cfg(test)]
+mod tests;
 
 pub use before::still_safe;
 pub use promise::promise_kept;

@@ -1,0 +1,10 @@
+//! Manifests from text to desired state: problem reports as goldens, what is resolved, hostile input, folders, schemas.
+
+mod manifests {
+    pub mod folders;
+    pub mod goldens;
+    pub mod hostile;
+    pub mod resolved;
+    pub mod schemas;
+    pub mod vocabulary;
+}
