@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
+use super::pairing::each_known;
 use crate::inventory::{EndpointInventory, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
@@ -63,10 +64,13 @@ const fn is_suspicious(lost: usize, of: usize) -> bool {
 }
 
 /// Those of the last inventory that are not listed now, in id order.
-fn unlisted<'p>(previous: &'p LastInventory, now: &Observed) -> Vec<&'p LastVm> {
-    let listed: BTreeSet<&OwnId> = now.vms.iter().map(|vm| &vm.id).collect();
-    let mut missing: Vec<&LastVm> = previous.vms.iter().filter(|vm| !listed.contains(&vm.id)).collect();
-    missing.sort_by(|a, b| a.id.cmp(&b.id));
+fn unlisted<'p>(previous: &'p LastInventory, now: &'p Observed) -> Vec<&'p LastVm> {
+    let mut missing = Vec::new();
+    each_known(previous, &now.vms, |known, listed| {
+        if listed.is_none() {
+            missing.push(known);
+        }
+    });
     missing
 }
 

@@ -17,6 +17,7 @@ pub mod input;
 pub mod memory;
 pub mod operation;
 mod order;
+mod pairing;
 mod placement;
 mod planner;
 pub mod render;

@@ -32,15 +32,15 @@ enum Course {
 impl<'a> Draft<'a> {
     /// Compares, and proposes what differs.
     pub fn update(&mut self, spec: &'a VmSpec, tier: &'a Tier, seen: &'a Seen<'a>) {
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
         if let Some((action, no)) = self.elsewhere(spec, tier, seen) {
             return self.block(About::seen(&spec.key, seen, action), no, Vec::new());
         }
-        let pair = Pair { spec, tier, mark: &seen.mark, vm: seen.vm, config: seen.config };
-        let user_data = self.user_data(spec, seen.mark.identity, Some(&seen.mark));
+        let pair = Pair { spec, tier, mark: seen.mark(), vm: seen.vm, config: seen.config };
+        let user_data = self.user_data(spec, seen.mark().identity, Some(seen.mark()));
         let mut differences = diff::differences(pair, user_data.as_ref());
-        if seen.mark.tier != spec.tier {
-            differences.found.push(tier_differs(spec, &seen.mark));
+        if seen.mark().tier != spec.tier {
+            differences.found.push(tier_differs(spec, seen.mark()));
         }
         for note in std::mem::take(&mut differences.notes) {
             self.note(Some(&spec.key), note);
@@ -62,7 +62,7 @@ impl<'a> Draft<'a> {
 
     /// Is the VM where its tier does not put it? Then nothing is changed: a VM moves, or it does not.
     fn elsewhere(&self, spec: &VmSpec, tier: &Tier, seen: &Seen<'_>) -> Option<(Action, No)> {
-        let own = &seen.mark.tier;
+        let own = &seen.mark().tier;
         let moved = own != &spec.tier
             && self
                 .tier(own)
@@ -114,7 +114,7 @@ impl<'a> Draft<'a> {
             tier: spec.tier.clone(),
             endpoint: seen.endpoint,
             own_id: Some(seen.vm.id.clone()),
-            identity: seen.mark.identity,
+            identity: seen.mark().identity,
             action,
             risk: risk(lands, &changes, &found),
             lands,
