@@ -14,5 +14,9 @@ mod locks;
 mod outcome;
 #[path = "engine/provider.rs"]
 mod provider;
+#[path = "engine/serve.rs"]
+mod serve;
+#[path = "engine/session.rs"]
+mod session;
 #[path = "engine/settings.rs"]
 mod settings;

@@ -5,8 +5,12 @@ mod support;
 
 #[path = "lab/faults.rs"]
 mod faults;
+#[path = "lab/model.rs"]
+mod model;
 #[path = "lab/pyvmomi.rs"]
 mod pyvmomi;
+#[path = "lab/recorded.rs"]
+mod recorded;
 #[path = "lab/rules.rs"]
 mod rules;
 #[path = "lab/start.rs"]

@@ -58,7 +58,7 @@ fn help_is_as_reviewed() {
     let bench = Bench::new();
     let mut text = bench.run(&["--help"]).expect(0).stdout;
     for name in commands() {
-        text.push_str(&format!("\n$ tierwright {name} --help\n"));
+        text += &format!("\n$ tierwright {name} --help\n");
         text.push_str(&bench.run(&[&name, "--help"]).expect(0).stdout);
     }
     crate::harness::as_reviewed("help.txt", &text);

@@ -28,6 +28,8 @@ pub enum Fault {
     Unreachable,
     /// The provider has a bug.
     Panic,
+    /// The call never ends.
+    Hang,
     /// Somebody starts the VM between two of our calls.
     ChangedMidway,
     /// The server says done and did nothing.
@@ -102,8 +104,7 @@ impl Memory {
     /// One mutating call: before, the change, after.
     async fn send(
         &self,
-        step: &Step,
-        operation: usize,
+        (step, operation): (&Step, usize),
         name: &'static str,
         recorder: &dyn Recorder,
         change: impl FnOnce(&mut BTreeMap<OwnId, ObservedVm>),
@@ -127,6 +128,7 @@ impl Memory {
                 return Err(self.error(ErrorKind::Denied, why).into());
             }
             Some(Fault::Panic) => panic!("a bug in a provider"),
+            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Lie) => {}
             _ => change(&mut self.vms.lock().unwrap()),
         }
@@ -149,26 +151,26 @@ impl Memory {
             let id = step.own_id.clone().unwrap_or_else(|| OwnId::new(&step.identity.to_string()));
             match operation {
                 Operation::Create(create) => {
-                    self.send(step, at, "Create", recorder, |vms| drop(vms.insert(id, made(create)))).await?;
+                    self.send((step, at), "Create", recorder, |vms| drop(vms.insert(id, made(create)))).await?;
                 }
                 Operation::Reconfigure { changes, mark } => {
                     let change = |vms: &mut BTreeMap<_, _>| change(vms.get_mut(&id).unwrap(), changes, mark);
-                    self.send(step, at, "Reconfigure", recorder, change).await?;
+                    self.send((step, at), "Reconfigure", recorder, change).await?;
                 }
-                Operation::Stop(_) => self.power(step, at, "Stop", recorder, PowerState::Stopped).await?,
-                Operation::Start => self.power(step, at, "Start", recorder, PowerState::Running).await?,
+                Operation::Stop(_) => self.power((step, at), "Stop", recorder, PowerState::Stopped).await?,
+                Operation::Start => self.power((step, at), "Start", recorder, PowerState::Running).await?,
                 Operation::Rename(name) => {
                     let rename = |vms: &mut BTreeMap<OwnId, ObservedVm>| {
                         vms.get_mut(&id).unwrap().name = name.as_str().into();
                     };
-                    self.send(step, at, "Rename", recorder, rename).await?;
+                    self.send((step, at), "Rename", recorder, rename).await?;
                 }
                 Operation::Unmark => {
                     let unmark = |vms: &mut BTreeMap<_, _>| config(vms.get_mut(&id).unwrap()).mark = None;
-                    self.send(step, at, "Unmark", recorder, unmark).await?;
+                    self.send((step, at), "Unmark", recorder, unmark).await?;
                 }
                 Operation::Destroy { .. } => {
-                    self.send(step, at, "Destroy", recorder, |vms| drop(vms.remove(&id))).await?;
+                    self.send((step, at), "Destroy", recorder, |vms| drop(vms.remove(&id))).await?;
                 }
             }
         }
@@ -177,14 +179,13 @@ impl Memory {
 
     async fn power(
         &self,
-        step: &Step,
-        at: usize,
+        (step, at): (&Step, usize),
         name: &'static str,
         recorder: &dyn Recorder,
         power: PowerState,
     ) -> Result<(), StepError> {
         let id = step.own_id.clone().unwrap();
-        self.send(step, at, name, recorder, |vms| config(vms.get_mut(&id).unwrap()).power = power).await
+        self.send((step, at), name, recorder, |vms| config(vms.get_mut(&id).unwrap()).power = power).await
     }
 }
 

@@ -9,6 +9,7 @@ use tierwright::plan::{Change, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
 use tierwright::provider::{ErrorKind, Found, Provider, StepError, Target};
 
 use crate::peer::Vcsim;
+use crate::python::python;
 use crate::recorder::{Wanted, execute};
 
 fn cluster() -> Placement {
@@ -272,7 +273,7 @@ async fn a_guest_with_tools_is_asked_first() {
     let provider = vcsim.connect();
     let (wanted, vm) = blank(&provider, "guest-1").await;
     let change = ["set", &vm.name, "SET.guest.toolsRunningStatus", "guestToolsRunning"];
-    let Some(_) = vcsim.python("behind.py", &change) else { return };
+    let Some(_) = python(&vcsim, "behind.py", &change) else { return };
     let (kept, outcome) = execute(provider.as_ref(), &wanted, vec![Operation::Stop(HARD)]).await;
     outcome.unwrap();
     assert_eq!(kept.names(), ["ShutdownGuest"]);

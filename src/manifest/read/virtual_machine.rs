@@ -195,10 +195,11 @@ impl Reader<'_> {
     /// User data: text that is never said back.
     fn user_data(&mut self, slot: Slot<'_>) -> Option<Secret> {
         match &slot.node.value {
-            Value::Scalar { text, plain } if !text.trim().is_empty() && !(*plain && super::scalars::is_null(text)) => {
-                Some(Secret::new(text.to_string()))
-            }
-            Value::Scalar { .. } => {
+            Value::Scalar { text, plain } => {
+                let nothing = text.trim().is_empty() || (*plain && super::scalars::is_null(text));
+                if !nothing {
+                    return Some(Secret::new(text.to_string()));
+                }
                 self.error(slot.key, codes::EMPTY_VALUE, "`userData` has no value");
                 None
             }

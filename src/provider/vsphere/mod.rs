@@ -33,6 +33,8 @@ mod place;
 mod power;
 mod property;
 mod reconfigure;
+#[cfg(test)]
+mod recorded;
 mod rights;
 mod session;
 mod soap;

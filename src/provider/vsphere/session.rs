@@ -79,6 +79,8 @@ pub(super) struct Door {
     username: String,
     password: PasswordFrom,
     session: Mutex<Option<Arc<Session>>>,
+    /// Held while a folder is made.
+    pub folders: Mutex<()>,
 }
 
 impl Door {
@@ -94,6 +96,7 @@ impl Door {
             username: settings.username.clone(),
             password: settings.password.clone(),
             session: Mutex::new(None),
+            folders: Mutex::default(),
         })
     }
 
