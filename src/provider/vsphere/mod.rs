@@ -51,7 +51,7 @@ use self::fault::Failure;
 use self::session::{Door, Session};
 use self::work::Work;
 use super::{Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
-use crate::inventory::{Capabilities, Observed};
+use crate::inventory::{Capabilities, Known, Observed};
 use crate::model::{EndpointName, HypervisorType, OwnId};
 use crate::settings::EndpointSettings;
 
@@ -99,7 +99,7 @@ impl Provider for Vsphere {
         Ok(capabilities(&session))
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         collect::collect(&self.door, &self.memory, known).await.map_err(self.failed("read the inventory"))
     }
 
