@@ -25,7 +25,7 @@ macro_rules! say_part {
 
 pub(crate) use {say, say_part};
 
-/// What [`say!`] does.
+/// What `say!` does.
 pub fn say_text(text: std::fmt::Arguments<'_>) {
     let mut err = anstream::stderr().lock();
     let _ = err.write_fmt(text).and_then(|()| err.flush());

@@ -17,6 +17,7 @@ pub mod input;
 pub mod memory;
 pub mod operation;
 mod order;
+mod pairing;
 mod placement;
 mod planner;
 pub mod render;
@@ -367,6 +368,8 @@ pub enum BlockCode {
     Unsupported,
     /// It needs a reboot that allowReboot does not permit now.
     RebootNotAllowed,
+    /// It would have to be stopped, its guest cannot be asked (no guest tools run), and `shutdown.force` is off.
+    NoGuestTools,
     /// A snapshot or checkpoint stands in the way.
     Snapshot,
     /// A disk is shared, unmapped, ambiguous, or would shrink.

@@ -18,7 +18,6 @@ mod watch;
 use std::time::Duration;
 
 use tokio::sync::watch as channel;
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::apply::{ApplyReport, Backoff, StepOutcome};
@@ -106,7 +105,7 @@ impl Reconciler {
     }
 
     async fn cycles(&mut self, events: &EventSink, shutdown: &Shutdown) {
-        let mut next_cycle = Instant::now();
+        let mut next_cycle = crate::clock::instant();
         let mut last: Option<(Option<Revision>, SourceTrust)> = None;
         let mut followed_up = false;
         while !shutdown.requested() {
@@ -120,16 +119,16 @@ impl Reconciler {
                 }
             };
             let now_in_force = (in_force.desired.as_ref().map(|desired| desired.revision.clone()), in_force.trust);
-            if Instant::now() >= next_cycle || last.as_ref() != Some(&now_in_force) {
+            if crate::clock::instant() >= next_cycle || last.as_ref() != Some(&now_in_force) {
                 let changed = self.cycle(wanted, &in_force, events, shutdown).await;
                 // After a change, look again at once, but only once in a row: a step that is planned again each time it
                 // was done must not turn the loop into a storm.
                 followed_up = changed && !followed_up;
                 let pause = if followed_up { Duration::ZERO } else { self.session.settings().interval };
-                next_cycle = Instant::now() + pause;
+                next_cycle = crate::clock::instant() + pause;
                 last = Some(now_in_force);
             }
-            let until_cycle = next_cycle.saturating_duration_since(Instant::now());
+            let until_cycle = next_cycle.saturating_duration_since(crate::clock::instant());
             let pause = in_force.read_again_in.map_or(until_cycle, |read| read.min(until_cycle));
             wait(pause, &self.watch, shutdown).await;
         }
@@ -138,7 +137,7 @@ impl Reconciler {
     /// Reads the source and says what is in force.
     async fn read(&mut self) -> Result<(Wanted, InForce), SessionError> {
         let wanted = self.session.read_source(None).await?;
-        let in_force = self.settling.take(wanted.desired.clone(), Instant::now());
+        let in_force = self.settling.take(wanted.desired.clone(), crate::clock::instant());
         if let (true, Some(desired)) = (in_force.is_new, &in_force.desired) {
             let journal = self.session.journal().await?;
             journal.keep_revision(desired, &wanted.texts, self.session.clock().now()).await?;

@@ -1,5 +1,6 @@
 //! Runs the binary with nothing of this machine's environment, and makes its output comparable.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -32,7 +33,9 @@ impl Ran {
         }
         match self.code {
             Some(0) => {}
-            Some(code) => text += &format!("exit {code}\n"),
+            Some(code) => {
+                let _ = writeln!(text, "exit {code}");
+            }
             None => text.push_str("killed by a signal\n"),
         }
         text

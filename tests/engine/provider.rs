@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tierwright::inventory::{Capabilities, Catalog, Host, Missing, Network, Observed, Storage};
+use tierwright::inventory::{Capabilities, Catalog, Host, Known, Missing, Network, Observed, Storage};
 use tierwright::mark::{self, Mark};
 use tierwright::model::{
     Bytes, Config, EndpointName, HypervisorType, NetworkTarget, ObservedDisk, ObservedNic, ObservedVm, OwnId, Placed,
@@ -310,7 +310,7 @@ impl Provider for Memory {
         })
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         if self.hangs {
             std::future::pending::<()>().await;
         }
@@ -320,7 +320,7 @@ impl Provider for Memory {
         let hidden = self.hidden.lock().unwrap().clone();
         let vms: Vec<ObservedVm> =
             self.vms.lock().unwrap().values().filter(|vm| !hidden.contains(&vm.id)).cloned().collect();
-        let missing = known.iter().filter(|id| vms.iter().all(|vm| vm.id != **id)).map(|id| {
+        let missing = known.iter().map(|known| &known.id).filter(|id| vms.iter().all(|vm| vm.id != **id)).map(|id| {
             let there = self.vms.lock().unwrap().contains_key(id);
             (id.clone(), if there { Missing::Unknown("it is there".into()) } else { Missing::NotFound })
         });

@@ -9,6 +9,7 @@ use tierwright::plan::{Change, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
 use tierwright::provider::{ErrorKind, Found, Provider, StepError, Target};
 
 use crate::peer::Vcsim;
+use crate::python::python;
 use crate::recorder::{Wanted, execute};
 
 fn cluster() -> Placement {
@@ -272,7 +273,7 @@ async fn a_guest_with_tools_is_asked_first() {
     let provider = vcsim.connect();
     let (wanted, vm) = blank(&provider, "guest-1").await;
     let change = ["set", &vm.name, "SET.guest.toolsRunningStatus", "guestToolsRunning"];
-    let Some(_) = vcsim.python("behind.py", &change) else { return };
+    let Some(_) = python(&vcsim, "behind.py", &change) else { return };
     let (kept, outcome) = execute(provider.as_ref(), &wanted, vec![Operation::Stop(HARD)]).await;
     outcome.unwrap();
     assert_eq!(kept.names(), ["ShutdownGuest"]);
@@ -297,7 +298,7 @@ async fn only_exactly_the_named_disks_go_with_a_vm() {
     assert_eq!(kept.names(), ["Destroy_Task"]);
     assert!(kept.calls.lock().unwrap()[0].0.destroys);
     assert_eq!(provider.find(&Target::OwnId(wanted.id())).await.unwrap(), Found::Nothing);
-    let observed = provider.collect(&[wanted.id()]).await.unwrap();
+    let observed = provider.collect(&[wanted.known()]).await.unwrap();
     assert_eq!(observed.missing.get(&wanted.id()), Some(&Missing::NotFound));
     let (kept, outcome) = execute(provider.as_ref(), &wanted, vec![all]).await;
     outcome.unwrap();
