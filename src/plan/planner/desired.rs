@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
     pub fn note_clones(&mut self) {
         let census = self.census;
         for seen in census.all().iter().filter(|seen| seen.kind == SeenKind::Clone) {
-            let key = &seen.mark.key;
+            let key = &seen.mark().key;
             let blocked =
                 self.input.desired.vms.contains_key(key) && matches!(census.standing(key), KeyStanding::CloneOnly(_));
             if !blocked {
