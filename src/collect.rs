@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -40,41 +41,52 @@ pub struct Asking<'a> {
     pub events: &'a EventSink,
 }
 
-/// Asks, and numbers the answers.
+/// Numbers the inventories to come, and asks.
 pub async fn collect(asking: &Asking<'_>, journal: &Journal, clock: &Clock) -> Result<Inventory, JournalError> {
+    let mut generations = BTreeMap::new();
+    for name in asking.endpoints.iter().map(|endpoint| endpoint.name()).filter(|name| asking.asks(name)) {
+        generations.insert(name.clone(), journal.next_generation(name).await?);
+    }
     let mut endpoints = BTreeMap::new();
-    for (name, view) in ask(asking).await {
-        let generation = journal.next_generation(&name).await?;
-        endpoints.insert(name, EndpointInventory { generation, taken_at: clock.now(), view });
+    for (name, (view, taken_at)) in ask(asking, clock).await {
+        let generation = generations.get(&name).copied().unwrap_or_default();
+        endpoints.insert(name, EndpointInventory { generation, taken_at, view });
     }
     Ok(Inventory { endpoints })
 }
 
-/// The answers as they came, by endpoint.
-async fn ask(asking: &Asking<'_>) -> BTreeMap<EndpointName, View> {
+impl Asking<'_> {
+    fn asks(&self, endpoint: &EndpointName) -> bool {
+        self.only.is_none_or(|only| only.contains(endpoint))
+    }
+}
+
+/// The answers as they came, by endpoint, and when.
+async fn ask(asking: &Asking<'_>, clock: &Clock) -> BTreeMap<EndpointName, (View, Timestamp)> {
     let mut asked = JoinSet::new();
     let mut views = BTreeMap::new();
     for endpoint in asking.endpoints.iter() {
         let name = endpoint.name();
-        if asking.only.is_some_and(|only| !only.contains(name)) {
+        if !asking.asks(name) {
             continue;
         }
         // Should its task die without a word, this is what stands.
-        views.insert(name.clone(), View::Unreachable("asking it failed inside tierwright (a bug)".into()));
+        let died = View::Unreachable("asking it failed inside tierwright (a bug)".into());
+        views.insert(name.clone(), (died, clock.now()));
         asking.events.send(Event::CollectStarted { endpoint: name.clone() });
         let endpoint = Arc::clone(endpoint);
         let known = asking.known.get(name).cloned().unwrap_or_default();
-        let (deadline, events) = (asking.deadline, asking.events.clone());
+        let (deadline, events, clock) = (asking.deadline, asking.events.clone(), clock.clone());
         asked.spawn(async move {
             let view = ask_one(&endpoint, &known, deadline).await;
             events.send(collected(endpoint.name(), &view));
-            (endpoint.name().clone(), view)
+            (endpoint.name().clone(), view, clock.now())
         });
     }
     while let Some(answer) = asked.join_next().await {
         match answer {
-            Ok((name, view)) => {
-                views.insert(name, view);
+            Ok((name, view, taken_at)) => {
+                views.insert(name, (view, taken_at));
             }
             Err(error) => tracing::error!(%error, "a collect task died"),
         }

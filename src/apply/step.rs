@@ -110,7 +110,7 @@ async fn keep_promise(run: &ApplyRun<'_>, step: &Step, provider: &dyn Provider) 
         && let Some(seen) = memory::witness(vm, &run.policy.installation)
     {
         // Known from now on, so that a listing which lacks it makes it unknown, never absent.
-        let kept = run.journal.witness(&step.endpoint, &seen, run.clock.now()).await;
+        let kept = run.journal.witness(&step.endpoint, &seen).await;
         kept.map_err(|error| StepOutcome::Failed(chain(&error)))?;
     }
     checks::promise_kept(step, found)

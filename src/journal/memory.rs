@@ -18,7 +18,8 @@ pub(super) const DAY: i64 = 24 * 60 * 60;
 const KEPT: i64 = 90 * DAY;
 
 impl Journal {
-    /// Counts one more inventory of an endpoint and says which it is.
+    /// Counts one more inventory of an endpoint and says which it is. Call it before asking: what is witnessed from then on
+    /// may not be in the answer.
     pub async fn next_generation(&self, endpoint: &EndpointName) -> Result<u64, JournalError> {
         let generation: i64 = sqlx::query_scalar(
             "INSERT INTO generations (endpoint, generation) VALUES (?, 1)
@@ -63,10 +64,10 @@ impl Journal {
             .execute(&mut *transaction)
             .await
             .map_err(failed("keep an inventory"))?;
-            // `<`: seconds are coarse, and one that was seen in the second of the inventory may be newer than it.
-            sqlx::query("DELETE FROM witnessed WHERE endpoint = ? AND at < ?")
+            // `<`: one that was seen while this inventory was being taken may be newer than it.
+            sqlx::query("DELETE FROM witnessed WHERE endpoint = ? AND generation < ?")
                 .bind(endpoint.as_str())
-                .bind(last.taken_at.as_second())
+                .bind(i64::try_from(last.generation).unwrap_or(i64::MAX))
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed("keep an inventory"))?;
@@ -77,19 +78,21 @@ impl Journal {
         transaction.commit().await.map_err(failed("keep an inventory"))
     }
 
-    /// Keeps one VM of ours as it was just read, until the next complete inventory of its endpoint: what a step made must
-    /// be known before a listing shows it for the first time.
-    pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm, at: Timestamp) -> Result<(), JournalError> {
+    /// Keeps one VM of ours as it was just read, until a complete inventory of its endpoint that was begun later: what a
+    /// step made must be known before a listing shows it for the first time.
+    pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm) -> Result<(), JournalError> {
         let text = serde_json::to_string(vm)
             .map_err(|source| JournalError::Damaged { what: "a VM about to be kept", source: source.into() })?;
-        sqlx::query("INSERT OR REPLACE INTO witnessed (endpoint, own_id, at, vm) VALUES (?, ?, ?, ?)")
-            .bind(endpoint.as_str())
-            .bind(vm.id.as_str())
-            .bind(at.as_second())
-            .bind(text)
-            .execute(&mut *self.connection().await)
-            .await
-            .map_err(failed("keep what a step made"))?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO witnessed (endpoint, own_id, generation, vm)
+             VALUES (?1, ?2, coalesce((SELECT generation FROM generations WHERE endpoint = ?1), 0), ?3)",
+        )
+        .bind(endpoint.as_str())
+        .bind(vm.id.as_str())
+        .bind(text)
+        .execute(&mut *self.connection().await)
+        .await
+        .map_err(failed("keep what a step made"))?;
         Ok(())
     }
 
@@ -141,7 +144,7 @@ async fn read_inventories(
 }
 
 async fn read_witnessed(connection: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<LastVm>>, JournalError> {
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT endpoint, vm FROM witnessed ORDER BY at, own_id")
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT endpoint, vm FROM witnessed ORDER BY endpoint, own_id")
         .fetch_all(connection)
         .await
         .map_err(failed("read what steps made"))?;

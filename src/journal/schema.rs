@@ -49,10 +49,10 @@ CREATE TABLE inventories (
     vms        TEXT    NOT NULL
 ) STRICT;
 CREATE TABLE witnessed (
-    endpoint TEXT    NOT NULL,
-    own_id   TEXT    NOT NULL,
-    at       INTEGER NOT NULL,
-    vm       TEXT    NOT NULL,
+    endpoint   TEXT    NOT NULL,
+    own_id     TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    vm         TEXT    NOT NULL,
     PRIMARY KEY (endpoint, own_id)
 ) STRICT;
 CREATE TABLE owned (

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tierwright::collect::{Asking, collect};
-use tierwright::inventory::{Inventory, Missing, View};
+use tierwright::inventory::{Inventory, Known, Missing, View};
+use tierwright::model::EndpointName;
 use tokio::time::Instant;
 
 use crate::fixtures::{Bench, endpoint, own_id, owned_vm};
@@ -12,10 +13,11 @@ use crate::provider::{Memory, shared};
 
 const DEADLINE: Duration = Duration::from_secs(7);
 
-async fn ask(
-    bench: &Bench,
-    known: &BTreeMap<tierwright::model::EndpointName, Vec<tierwright::model::OwnId>>,
-) -> Inventory {
+fn known_vm(key: &str) -> Known {
+    Known { id: own_id(key), handle: "".into() }
+}
+
+async fn ask(bench: &Bench, known: &BTreeMap<EndpointName, Vec<Known>>) -> Inventory {
     let asking = Asking { endpoints: &bench.endpoints, only: None, known, deadline: DEADLINE, events: &bench.events };
     collect(&asking, &bench.journal, &bench.clock).await.unwrap()
 }
@@ -49,7 +51,7 @@ async fn generations_only_grow_and_known_vms_that_are_not_listed_are_read() {
     let vc = shared(Memory::new("vc").with([owned_vm("a"), owned_vm("hidden")]));
     vc.hidden.lock().unwrap().push(own_id("hidden"));
     let bench = Bench::new(&[("vc", &vc)]).await;
-    let known = BTreeMap::from([(endpoint("vc"), vec![own_id("a"), own_id("hidden"), own_id("gone")])]);
+    let known = BTreeMap::from([(endpoint("vc"), ["a", "hidden", "gone"].map(known_vm).to_vec())]);
     assert_eq!(ask(&bench, &known).await.endpoints[&endpoint("vc")].generation, 1);
     let inventory = ask(&bench, &known).await;
     assert_eq!(inventory.endpoints[&endpoint("vc")].generation, 2);
