@@ -247,3 +247,23 @@ async fn a_disk_that_another_vm_is_made_of_is_not_deleted() {
     assert_eq!(kind(outcome), ErrorKind::Conflict);
     assert!(!kept.names().contains(&"Destroy_Task"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_the_account_may_not_see_is_not_taken_for_nothing() {
+    let subject = lab(3).await;
+    let nobody = Target::Identity(Wanted::new("nobody").identity);
+    assert_eq!(subject.provider.find(&nobody).await.unwrap(), Found::Nothing);
+    subject.of_lab().faults().add(FaultRule::always(None, None, Effect::Deny("System.Read".to_owned())));
+    let error = subject.provider.find(&nobody).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_is_ended_at_the_end() {
+    let subject = lab(3).await;
+    subject.provider.close().await;
+    assert_eq!(subject.of_lab().record().count("Logout"), 0);
+    subject.provider.collect(&[]).await.unwrap();
+    subject.provider.close().await;
+    assert_eq!(subject.of_lab().record().count("Logout"), 1);
+}
