@@ -298,7 +298,7 @@ async fn only_exactly_the_named_disks_go_with_a_vm() {
     assert_eq!(kept.names(), ["Destroy_Task"]);
     assert!(kept.calls.lock().unwrap()[0].0.destroys);
     assert_eq!(provider.find(&Target::OwnId(wanted.id())).await.unwrap(), Found::Nothing);
-    let observed = provider.collect(&[wanted.id()]).await.unwrap();
+    let observed = provider.collect(&[wanted.known()]).await.unwrap();
     assert_eq!(observed.missing.get(&wanted.id()), Some(&Missing::NotFound));
     let (kept, outcome) = execute(provider.as_ref(), &wanted, vec![all]).await;
     outcome.unwrap();

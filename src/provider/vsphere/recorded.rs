@@ -52,7 +52,7 @@ fn every_recorded_answer_is_read_to_its_end() {
     let mut read = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".yaml") {
+        if std::path::Path::new(&name).extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
         for body in answers(&name).unwrap().into_iter().filter(|body| body.starts_with(b"<?xml")) {
