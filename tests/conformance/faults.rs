@@ -1,6 +1,6 @@
 //! What a provider does when its server misbehaves; against the lab, which misbehaves on order.
 
-use tierwright::inventory::Missing;
+use tierwright::inventory::{Known, Missing};
 use tierwright::lab::{Effect, FaultRule, LabOptions, NamedFault};
 use tierwright::model::{Bytes, Config, PowerState, Shutdown, VmName};
 use tierwright::plan::{Change, Operation};
@@ -88,9 +88,22 @@ async fn a_vm_left_out_of_a_good_answer_is_not_taken_for_gone() {
     let before = subject.provider.collect(&[]).await.unwrap();
     let vm = before.vms.iter().find(|vm| &*vm.name == "legacy-005").unwrap();
     subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), Effect::Hide));
-    let after = subject.provider.collect(std::slice::from_ref(&vm.id)).await.unwrap();
+    let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: vm.handle.clone() }]).await.unwrap();
     let listed = after.vms.iter().any(|found| found.id == vm.id);
     assert!(listed || matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_the_account_may_no_longer_see_is_not_taken_for_gone_even_by_a_new_process() {
+    let subject = lab(12).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    let vm = before.vms.iter().find(|vm| &*vm.name == "legacy-005").unwrap();
+    for effect in [Effect::Hide, Effect::Deny("System.View".to_owned())] {
+        subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), effect));
+    }
+    let known = Known { id: vm.id.clone(), handle: vm.handle.clone() };
+    let after = subject.fresh().collect(&[known]).await.unwrap();
+    assert!(matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +115,7 @@ async fn a_vm_that_is_deleted_is_told_from_one_that_is_hidden() {
         let id = world.vm_named("legacy-005").unwrap().id;
         world.remove(id, true)
     });
-    let after = subject.provider.collect(std::slice::from_ref(&vm.id)).await.unwrap();
+    let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: vm.handle.clone() }]).await.unwrap();
     assert_eq!(after.missing.get(&vm.id), Some(&Missing::NotFound));
 }
 
@@ -266,4 +279,55 @@ async fn the_session_is_ended_at_the_end() {
     subject.provider.collect(&[]).await.unwrap();
     subject.provider.close().await;
     assert_eq!(subject.of_lab().record().count("Logout"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_vm_can_do_hot_is_read_from_its_own_flags() {
+    let subject = lab(4).await;
+    subject.of_lab().world().with(|world| {
+        world.edit_named("legacy-000", |vm| (vm.hot_add_cpu, vm.hot_add_memory) = (true, false));
+        world.edit_named("legacy-001", |vm| (vm.hot_add_cpu, vm.hot_add_memory) = (false, true));
+    });
+    let observed = subject.provider.collect(&[]).await.unwrap();
+    let hot = |name: &str| config(observed.vms.iter().find(|vm| &*vm.name == name).unwrap()).hot;
+    assert_eq!((hot("legacy-000").add_cpu, hot("legacy-000").add_memory), (true, false));
+    assert_eq!((hot("legacy-001").add_cpu, hot("legacy-001").add_memory), (false, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_seen_and_keeps_disks_as_they_are() {
+    let subject = lab(2).await;
+    let wanted = made(&subject, "snapped-1").await;
+    subject.of_lab().world().with(|world| {
+        let id = world.vm_named("snapped-1").unwrap().id;
+        assert!(world.add_snapshot(id, "before"));
+    });
+    let vm = found(subject.provider.as_ref(), &wanted).await;
+    assert!(config(&vm).snapshots);
+    let mark = tierwright::mark::Mark { generation: 2, ..marked(&vm) };
+    let disk = disk_at(&vm, "data");
+    for change in [Change::GrowDisk { disk: disk.clone(), size: Bytes::gib(6) }, Change::DetachDisk(disk)] {
+        let operation = Operation::Reconfigure { changes: vec![change], mark: Box::new(mark.clone()) };
+        let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, vec![operation]).await;
+        assert_eq!((kind(outcome), kept.names().len()), (ErrorKind::Conflict, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_disk_is_seen_and_neither_changed_nor_deleted() {
+    let subject = lab(2).await;
+    let wanted = made(&subject, "sharing-1").await;
+    subject.of_lab().world().with(|world| world.edit_named("sharing-1", |vm| vm.disks[1].shared = true));
+    let vm = found(subject.provider.as_ref(), &wanted).await;
+    assert_eq!(config(&vm).disks.iter().map(|disk| disk.shared).collect::<Vec<_>>(), [false, true]);
+    let mark = tierwright::mark::Mark { generation: 2, ..marked(&vm) };
+    let grow = vec![Change::GrowDisk { disk: disk_at(&vm, "data"), size: Bytes::gib(6) }];
+    let grow = vec![Operation::Reconfigure { changes: grow, mark: Box::new(mark) }];
+    let disks = vec![disk_at(&vm, "root"), disk_at(&vm, "data")];
+    let destroy = vec![Operation::Stop(HARD), Operation::Destroy { disks }];
+    for operations in [grow, destroy] {
+        let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, operations).await;
+        assert_eq!(kind(outcome), ErrorKind::Conflict);
+        assert!(!kept.names().iter().any(|call| matches!(*call, "ReconfigVM_Task" | "Destroy_Task")));
+    }
 }

@@ -6,6 +6,7 @@ use super::super::safety::unknown::{Doubt, Sight, Sights};
 use crate::inventory::{Inventory, Missing, Observed};
 use crate::mark;
 use crate::model::{Config, EndpointName, ObservedVm, OwnId, VmKey};
+use crate::plan::pairing::{each_known, each_listed};
 use crate::plan::{EndpointState, History, LastInventory, LastOwned, LastVm};
 
 /// A VM of ours that is not listed where it was last seen.
@@ -64,8 +65,8 @@ pub(super) struct Past<'a> {
 impl<'a> Past<'a> {
     pub(super) fn look_back(&mut self, inventory: &'a Inventory, history: &'a History, sights: &Sights<'a>) {
         for (endpoint, last) in &history.last {
-            let observed = inventory.observed(endpoint);
-            pair(last, observed, |known, listed| {
+            let vms = inventory.observed(endpoint).map(|observed| observed.vms.as_slice()).unwrap_or_default();
+            each_known(last, vms, |known, listed| {
                 let Some(owned) = &known.owned else { return };
                 let Some(vm) = listed else {
                     let proof = proof(endpoint, known, sights.get(endpoint), history);
@@ -81,23 +82,6 @@ impl<'a> Past<'a> {
     }
 }
 
-/// Calls `each` with every VM of the last inventory and the listed VM of the same id, if there is one.
-fn pair<'a>(
-    last: &'a LastInventory,
-    observed: Option<&'a Observed>,
-    mut each: impl FnMut(&'a LastVm, Option<&'a ObservedVm>),
-) {
-    let listed = by_id(observed.map(|observed| observed.vms.as_slice()).unwrap_or_default());
-    let mut at = 0;
-    let known = sorted(&last.vms, |vm| &vm.id);
-    for known in known {
-        while listed.get(at).is_some_and(|(_, vm)| vm.id < known.id) {
-            at += 1;
-        }
-        each(known, listed.get(at).map(|(_, vm)| *vm).filter(|vm| vm.id == known.id));
-    }
-}
-
 /// The generations last seen, by position in today's listing.
 pub(super) struct Generations(Vec<(usize, u64)>);
 
@@ -110,37 +94,16 @@ impl Generations {
 
 /// What generations the last inventory knew, of the VMs listed now.
 pub(super) fn generations(last: Option<&LastInventory>, observed: &Observed) -> Generations {
-    let Some(last) = last else { return Generations(Vec::new()) };
-    let known = sorted(&last.vms, |vm| &vm.id);
-    let mut at = 0;
-    let mut found = Vec::with_capacity(observed.vms.len());
-    for (index, vm) in by_id(&observed.vms) {
-        while known.get(at).is_some_and(|known| known.id < vm.id) {
-            at += 1;
-        }
-        if let Some(owned) = known.get(at).filter(|known| known.id == vm.id).and_then(|known| known.owned.as_ref()) {
-            found.push((index, owned.generation));
-        }
+    let mut found = Vec::new();
+    if let Some(last) = last {
+        found.reserve(observed.vms.len());
+        // Two entries of one id (a replica) both get the generation that was seen: either may be the older one.
+        each_listed(last, &observed.vms, |position, known| {
+            found.extend(known.owned.as_ref().map(|owned| (position, owned.generation)));
+        });
     }
     found.sort_unstable();
     Generations(found)
-}
-
-fn by_id(vms: &[ObservedVm]) -> Vec<(usize, &ObservedVm)> {
-    let mut listed: Vec<(usize, &ObservedVm)> = vms.iter().enumerate().collect();
-    // The contract says "by own id", but nothing breaks if a provider forgets it.
-    if !vms.is_sorted_by(|a, b| a.id <= b.id) {
-        listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
-    }
-    listed
-}
-
-fn sorted<'a, T>(items: &'a [T], id: impl Fn(&T) -> &OwnId) -> Vec<&'a T> {
-    let mut sorted: Vec<&T> = items.iter().collect();
-    if !items.is_sorted_by(|a, b| id(a) <= id(b)) {
-        sorted.sort_by(|a, b| id(a).cmp(id(b)));
-    }
-    sorted
 }
 
 /// Has this VM of ours lost its mark? A copy or another's mark on it is no loss: then it is simply not ours.
