@@ -28,7 +28,7 @@ impl UserData {
     /// Of one VM; `None` when its manifest has none. Reads a file: call it where blocking is allowed.
     pub fn read(&self, key: &VmKey) -> Result<Option<Secret>, Box<Diagnostic>> {
         let Some(vm) = self.desired.vms.get(key) else { return Ok(None) };
-        source::user_data_of(vm, &self.secrets_dir).map_err(Box::new)
+        source::user_data_of(vm, &self.secrets_dir)
     }
 
     /// Of all VMs, with what could not be read. Reads files: call it where blocking is allowed.
@@ -39,7 +39,7 @@ impl UserData {
             match source::user_data_of(vm, &self.secrets_dir) {
                 Ok(Some(secret)) => drop(found.insert(key.clone(), secret)),
                 Ok(None) => {}
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         (found, problems)

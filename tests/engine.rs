@@ -4,6 +4,8 @@
 mod apply;
 #[path = "engine/collect.rs"]
 mod collect;
+#[path = "engine/crash.rs"]
+mod crash;
 #[path = "engine/fixtures.rs"]
 mod fixtures;
 #[path = "engine/journal.rs"]
@@ -14,5 +16,9 @@ mod locks;
 mod outcome;
 #[path = "engine/provider.rs"]
 mod provider;
+#[path = "engine/serve.rs"]
+mod serve;
+#[path = "engine/session.rs"]
+mod session;
 #[path = "engine/settings.rs"]
 mod settings;

@@ -3,10 +3,16 @@
 #[path = "lab/support.rs"]
 mod support;
 
+#[path = "lab/command.rs"]
+mod command;
 #[path = "lab/faults.rs"]
 mod faults;
+#[path = "lab/model.rs"]
+mod model;
 #[path = "lab/pyvmomi.rs"]
 mod pyvmomi;
+#[path = "lab/recorded.rs"]
+mod recorded;
 #[path = "lab/rules.rs"]
 mod rules;
 #[path = "lab/start.rs"]

@@ -13,6 +13,7 @@
 //! fault EFFECT [op=…] [target=…] [nth=N]   a fault rule; `fault clear` ends them all
 //! calls                           prints the mutating calls since the last `calls`, by operation and VM
 //! calls-count                     the same, only counted
+//! brief ARGS                      as `$ ARGS`, with only the first and last lines of a long output
 //! $ ARGS                          runs tierwright; `$APPROVAL` is the last digest it asked for
 //! ```
 //!

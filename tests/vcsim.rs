@@ -11,7 +11,9 @@ mod foreign;
 mod orders;
 #[path = "vcsim/peer.rs"]
 mod peer;
+#[path = "vcsim/python.rs"]
+mod python;
 #[path = "vcsim/reading.rs"]
 mod reading;
-#[path = "vcsim/recorder.rs"]
+#[path = "conformance/recorder.rs"]
 mod recorder;

@@ -16,8 +16,8 @@ use crate::events::{Event, chain};
 use crate::gate::{Conditions, Verdict, gate};
 use crate::ids;
 use crate::model::Secret;
-use crate::plan::{Operation, Step};
-use crate::provider::{ErrorKind, Halt, Next, Order, Provider, ProviderError, StepError};
+use crate::plan::{Operation, Step, memory};
+use crate::provider::{ErrorKind, Found, Halt, Next, Order, Provider, ProviderError, StepError};
 
 /// Attempts at a step whose endpoint was busy or out of reach for a moment. More would hold a slot that other VMs need;
 /// `serve` comes back anyway.
@@ -106,6 +106,13 @@ async fn keep_promise(run: &ApplyRun<'_>, step: &Step, provider: &dyn Provider) 
         outcome: StepOutcome::Failed(format!("done, but the result could not be read: {}", chain(&error))),
         may_try_again: false,
     })?;
+    if let Found::Vm(vm) = &found
+        && let Some(seen) = memory::witness(vm, &run.policy.installation)
+    {
+        // Known from now on, so that a listing which lacks it makes it unknown, never absent.
+        let kept = run.journal.witness(&step.endpoint, &seen, run.clock.now()).await;
+        kept.map_err(|error| StepOutcome::Failed(chain(&error)))?;
+    }
     checks::promise_kept(step, found)
         .map_err(|why| StepOutcome::Failed(format!("done, but it did not become what was asked: {why}")))?;
     // Whatever earlier run left open on this VM is settled by what was just seen.

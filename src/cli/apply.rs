@@ -3,7 +3,7 @@
 //! Nothing is decided here: what waits for an approval or is forbidden is so in the plan already, and `--yes` answers the
 //! question and nothing more.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -86,7 +86,7 @@ async fn apply_fresh(session: &Session, args: &Args) -> anyhow::Result<u8> {
     let look = look(session, request).await?;
     edge::say_diagnostics(&look.diagnostics);
     let Some(plan) = &look.plan else {
-        anstream::eprintln!("Nothing was done: the manifests have errors.");
+        view::say!("Nothing was done: the manifests have errors.");
         return Ok(outcome::of_apply(None, None));
     };
     let report = if agreed(plan, args)? { Some(execute(session, Doing::Look(&look), plan).await?) } else { None };
@@ -124,9 +124,11 @@ async fn execute(session: &Session, doing: Doing<'_>, plan: &Plan) -> anyhow::Re
 /// Shows the plan; true when there is something to do and nobody objects.
 fn agreed(plan: &Plan, args: &Args) -> anyhow::Result<bool> {
     match args.output {
-        Format::Text => view::text(&view::plan_text(plan))?,
+        // A reader that is gone has not seen what it would agree to.
+        Format::Text => view::text(&view::plan_text(plan))
+            .map_err(|error| anyhow::anyhow!("the preview could not be shown, so nothing was done: {error}"))?,
         // stdout is for the program that reads it; the person sees the plan all the same.
-        Format::Json if !args.yes => anstream::eprintln!("{}", view::plan_text(plan)),
+        Format::Json if !args.yes => view::say!("{}", view::plan_text(plan)),
         Format::Json => {}
     }
     if plan.steps.is_empty() {
@@ -136,13 +138,12 @@ fn agreed(plan: &Plan, args: &Args) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let question = format!("Do {}?", view::count(plan.steps.len(), "step"));
-    anstream::eprint!("\n{} [y/N] ", question.bold());
-    io::stderr().flush()?;
+    view::say_part!("\n{} [y/N] ", question.bold());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     if !yes {
-        anstream::eprintln!("Nothing was done.");
+        view::say!("Nothing was done.");
     }
     Ok(yes)
 }
@@ -159,23 +160,28 @@ fn tell(plan: &Plan, report: Option<&ApplyReport>, format: Format) {
     }
 }
 
-/// One line of counts, and one for each step that was not done.
+type IsOutcome = fn(&StepOutcome) -> bool;
+
+/// How many steps came out how; why some did not has been told on stderr as it happened, and stands in the JSON.
 fn summary(report: &ApplyReport) -> String {
-    use std::fmt::Write as _;
-    let done = report.count(|outcome| matches!(outcome, StepOutcome::Done));
-    let mut text = format!("\n{} of {} done.\n", done, view::count(report.steps.len(), "step"));
-    for step in &report.steps {
-        let (word, why) = match &step.outcome {
-            StepOutcome::Done => continue,
-            StepOutcome::Failed(why) => ("failed", why),
-            StepOutcome::EndpointLost(why) => ("endpoint lost", why),
-            StepOutcome::Gated(why) => ("held", why),
-            StepOutcome::Changed(why) => ("changed meanwhile", why),
-            StepOutcome::Dependency(why) => ("waits", why),
-            StepOutcome::Stopped(why) => ("stopped", why),
-        };
-        let action = progress::action_word(step.action);
-        let _ = writeln!(text, "  {} {action}: {word}: {}", step.key, view::clean_lines(why));
+    let mut counts = vec![format!(
+        "{} of {} done",
+        report.count(|outcome| matches!(outcome, StepOutcome::Done)),
+        view::count(report.steps.len(), "step")
+    )];
+    let others: [(&str, IsOutcome); 6] = [
+        ("failed", |outcome| matches!(outcome, StepOutcome::Failed(_))),
+        ("lost with their endpoint", |outcome| matches!(outcome, StepOutcome::EndpointLost(_))),
+        ("held", |outcome| matches!(outcome, StepOutcome::Gated(_))),
+        ("changed meanwhile", |outcome| matches!(outcome, StepOutcome::Changed(_))),
+        ("waiting for others", |outcome| matches!(outcome, StepOutcome::Dependency(_))),
+        ("stopped", |outcome| matches!(outcome, StepOutcome::Stopped(_))),
+    ];
+    for (word, is) in others {
+        match report.count(is) {
+            0 => {}
+            n => counts.push(format!("{n} {word}")),
+        }
     }
-    text
+    format!("\n{}.\n", counts.join(", "))
 }

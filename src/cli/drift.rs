@@ -56,8 +56,8 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<u8> {
     let lines = of(&look, &policy);
     let missing = edge::say_missing(&look.inventory);
     match args.output {
-        Format::Text if lines.is_empty() && missing => anstream::eprintln!("No drift on what was seen."),
-        Format::Text if lines.is_empty() => anstream::eprintln!("No drift."),
+        Format::Text if lines.is_empty() && missing => view::say!("No drift on what was seen."),
+        Format::Text if lines.is_empty() => view::say!("No drift."),
         Format::Text => view::text(&text(&lines))?,
         Format::Json => view::json(&lines)?,
         Format::Yaml => view::yaml(&lines)?,

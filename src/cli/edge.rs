@@ -31,7 +31,7 @@ pub fn say_missing(inventory: &Inventory) -> bool {
         };
         // Most reasons begin with the endpoint's name already.
         let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(why);
-        anstream::eprintln!("{name} {how}: {}", view::clean_lines(why));
+        view::say!("{name} {how}: {}", view::clean_lines(why));
         missing = true;
     }
     missing
@@ -40,13 +40,13 @@ pub fn say_missing(inventory: &Inventory) -> bool {
 /// Says that changes are paused, if they are.
 pub fn say_paused(settings: &Settings) {
     if let Some(why) = pause::paused(&settings.state_dir) {
-        anstream::eprintln!("Paused ({}): nothing is changed until `tierwright resume`.", view::clean(&why));
+        view::say!("Paused ({}): nothing is changed until `tierwright resume`.", view::clean(&why));
     }
 }
 
 /// Problems of the manifests or the settings, on stderr.
 pub fn say_diagnostics(diagnostics: &[Diagnostic]) {
     if !diagnostics.is_empty() {
-        anstream::eprintln!("{}", view::diagnostics_text(diagnostics));
+        view::say!("{}", view::diagnostics_text(diagnostics));
     }
 }

@@ -5,10 +5,10 @@
 use std::io;
 use std::process::ExitCode;
 
-use anstream::eprintln;
 use clap::error::ErrorKind;
 use owo_colors::OwoColorize as _;
 
+use super::view;
 use crate::outcome;
 use crate::settings::SettingsError;
 
@@ -40,7 +40,7 @@ pub fn of(result: anyhow::Result<u8>) -> ExitCode {
     if let Some(refused) = error.downcast_ref::<SettingsError>() {
         super::edge::say_diagnostics(&refused.diagnostics);
     }
-    eprintln!("{}", chain(&error));
+    view::say!("{}", chain(&error));
     if error.downcast_ref::<Usage>().is_some() {
         ExitCode::from(outcome::USAGE)
     } else {
@@ -58,13 +58,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// `error: …` and one line for each cause that says something new.
 fn chain(error: &anyhow::Error) -> String {
     let mut said = error.to_string();
-    let mut text = format!("{} {}", "error:".red().bold(), super::view::clean_lines(&said));
+    let mut text = format!("{} {}", "error:".red().bold(), view::clean_lines(&said));
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         // Some libraries repeat their source in their own message.
         if !cause.is_empty() && !said.contains(&cause) {
             text.push_str("\n  because: ");
-            text.push_str(&super::view::clean_lines(&cause));
+            text.push_str(&view::clean_lines(&cause));
             said.push_str(&cause);
         }
     }

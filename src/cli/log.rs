@@ -21,9 +21,11 @@ pub fn start(globals: &Globals, service: bool) -> anyhow::Result<()> {
     let format = globals.log_format.unwrap_or(if service && !terminal { LogFormat::Json } else { LogFormat::Text });
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // Errors of the log itself would go to stderr by a call that panics when stderr is gone.
+    let lines = lines.log_internal_errors(false);
     // A second start happens only when tests run commands in one process; the first stands.
     let _ = match format {
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.json().with_span_list(false).try_init(),
         LogFormat::Text if service => lines.with_target(false).try_init(),
         LogFormat::Text => lines.with_target(false).without_time().try_init(),
     };

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{Globals, edge};
+use super::{Globals, edge, view};
 use crate::{outcome, pause};
 
 /// Flags of `pause`.
@@ -30,7 +30,7 @@ pub fn pause(globals: &Globals, args: &PauseArgs) -> anyhow::Result<u8> {
     let settings = edge::settings(globals)?;
     pause::pause(&settings.state_dir, args.reason.as_deref())
         .with_context(|| format!("pausing in {}", settings.state_dir.display()))?;
-    anstream::eprintln!("Paused: nothing is changed until `tierwright resume`.");
+    view::say!("Paused: nothing is changed until `tierwright resume`.");
     Ok(outcome::OK)
 }
 
@@ -39,6 +39,6 @@ pub fn resume(globals: &Globals) -> anyhow::Result<u8> {
     let settings = edge::settings(globals)?;
     let was =
         pause::resume(&settings.state_dir).with_context(|| format!("resuming in {}", settings.state_dir.display()))?;
-    anstream::eprintln!("{}", if was { "Resumed." } else { "Nothing was paused." });
+    view::say!("{}", if was { "Resumed." } else { "Nothing was paused." });
     Ok(outcome::OK)
 }

@@ -143,7 +143,7 @@ impl Progress {
         if self.lines {
             let took = took.filter(|took| *took >= Duration::from_secs(1)).map(seconds).unwrap_or_default();
             let why = why.map(|why| format!(": {}", view::clean_lines(why))).unwrap_or_default();
-            self.bars.suspend(|| anstream::eprintln!("  {line}{why}{}", took.dimmed()));
+            self.bars.suspend(|| view::say!("  {line}{why}{}", took.dimmed()));
         }
     }
 }

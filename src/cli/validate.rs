@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::eprint;
 use clap::{ValueEnum, ValueHint};
 use serde::Serialize;
 
@@ -63,7 +62,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
         ValidateOutput::Text => view::text(&diagnostic::render(&answer.diagnostics, Style { color: true }))?,
     }
     if answer.valid && args.output == ValidateOutput::Text {
-        eprint!("{}", answer.summary());
+        view::say_part!("{}", answer.summary());
     }
     Ok(if answer.valid { outcome::OK } else { outcome::ERROR })
 }

@@ -12,6 +12,25 @@ use crate::diagnostic::{self, Diagnostic, Style};
 use crate::plan::Plan;
 use crate::plan::render::{self, TextOptions};
 
+/// Says a line to a person, on stderr. A stderr that is gone must not end a program that may be changing VMs, so what
+/// cannot be said is not said; `eprintln!` would panic.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::view::say_text(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// [`say!`] without a line end.
+macro_rules! say_part {
+    ($($text:tt)*) => { $crate::cli::view::say_text(format_args!($($text)*)) };
+}
+
+pub(crate) use {say, say_part};
+
+/// What `say!` does.
+pub fn say_text(text: std::fmt::Arguments<'_>) {
+    let mut err = anstream::stderr().lock();
+    let _ = err.write_fmt(text).and_then(|()| err.flush());
+}
+
 /// Prints text as it stands, with a line end.
 pub fn text(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
@@ -27,9 +46,9 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
     Ok(text(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Prints YAML.
+/// Prints YAML that says what the JSON says: made from it, since enums would come out as `!tags` that few readers know.
 pub fn yaml<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    Ok(text(&serde_yaml::to_string(value)?)?)
+    Ok(text(&serde_yaml::to_string(&serde_json::to_value(value)?)?)?)
 }
 
 /// Prints rows under headings, aligned, without lines; nothing but headings when there are no rows.

@@ -8,7 +8,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{JournalError, make_private};
 
@@ -39,13 +39,13 @@ impl Lock {
     /// Takes `change.lock`, waiting up to 30 s for whoever has it.
     pub async fn change(state_dir: &Path) -> Result<Self, JournalError> {
         let path = state_dir.join("change.lock");
-        let deadline = Instant::now() + CHANGE_WAIT;
+        let deadline = crate::clock::instant() + CHANGE_WAIT;
         loop {
             let holder = match try_take(state_dir, &path)? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) => holder,
             };
-            if Instant::now() >= deadline {
+            if crate::clock::instant() >= deadline {
                 let waited = CHANGE_WAIT.as_secs();
                 return Err(JournalError::Locked(format!(
                     "another run{holder} has been changing things for over {waited} s: try again when it is done"

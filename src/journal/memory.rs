@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Journal, JournalError, failed};
 use crate::model::{EndpointName, OwnId, TierName, VmKey};
-use crate::plan::{Destroyed, History, LastInventory, OpenIntent};
+use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent, memory};
 
 /// The sliding window of the limits, in seconds.
 pub(super) const DAY: i64 = 24 * 60 * 60;
@@ -63,11 +63,34 @@ impl Journal {
             .execute(&mut *transaction)
             .await
             .map_err(failed("keep an inventory"))?;
+            // `<`: seconds are coarse, and one that was seen in the second of the inventory may be newer than it.
+            sqlx::query("DELETE FROM witnessed WHERE endpoint = ? AND at < ?")
+                .bind(endpoint.as_str())
+                .bind(last.taken_at.as_second())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("keep an inventory"))?;
         }
         let all = read_inventories(&mut transaction).await?;
         count_owned(&mut transaction, &all, now).await?;
         forget_old(&mut transaction, now).await?;
         transaction.commit().await.map_err(failed("keep an inventory"))
+    }
+
+    /// Keeps one VM of ours as it was just read, until the next complete inventory of its endpoint: what a step made must
+    /// be known before a listing shows it for the first time.
+    pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm, at: Timestamp) -> Result<(), JournalError> {
+        let text = serde_json::to_string(vm)
+            .map_err(|source| JournalError::Damaged { what: "a VM about to be kept", source: source.into() })?;
+        sqlx::query("INSERT OR REPLACE INTO witnessed (endpoint, own_id, at, vm) VALUES (?, ?, ?, ?)")
+            .bind(endpoint.as_str())
+            .bind(vm.id.as_str())
+            .bind(at.as_second())
+            .bind(text)
+            .execute(&mut *self.connection().await)
+            .await
+            .map_err(failed("keep what a step made"))?;
+        Ok(())
     }
 
     /// Everything a plan needs of the past.
@@ -101,17 +124,32 @@ async fn read_inventories(
 ) -> Result<BTreeMap<EndpointName, LastInventory>, JournalError> {
     let rows: Vec<(String, i64, i64, String)> =
         sqlx::query_as("SELECT endpoint, generation, taken_at, vms FROM inventories")
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(failed("read the last inventories"))?;
+    let mut witnessed = read_witnessed(connection).await?;
     rows.into_iter()
         .map(|(endpoint, generation, taken_at, vms)| {
+            let since = witnessed.remove(&endpoint).unwrap_or_default();
             let endpoint = EndpointName::new(&endpoint).map_err(damaged("an endpoint's name"))?;
             let vms = serde_json::from_str(&vms).map_err(damaged("an inventory"))?;
-            let last = LastInventory { generation: generation.unsigned_abs(), taken_at: time(taken_at)?, vms };
+            let mut last = LastInventory { generation: generation.unsigned_abs(), taken_at: time(taken_at)?, vms };
+            memory::add_witnessed(&mut last, since);
             Ok((endpoint, last))
         })
         .collect()
+}
+
+async fn read_witnessed(connection: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<LastVm>>, JournalError> {
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT endpoint, vm FROM witnessed ORDER BY at, own_id")
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read what steps made"))?;
+    let mut witnessed: BTreeMap<String, Vec<LastVm>> = BTreeMap::new();
+    for (endpoint, vm) in rows {
+        witnessed.entry(endpoint).or_default().push(serde_json::from_str(&vm).map_err(damaged("a VM"))?);
+    }
+    Ok(witnessed)
 }
 
 async fn read_destroys(connection: &mut SqliteConnection, since: i64) -> Result<Vec<Destroyed>, JournalError> {

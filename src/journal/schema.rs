@@ -48,6 +48,13 @@ CREATE TABLE inventories (
     taken_at   INTEGER NOT NULL,
     vms        TEXT    NOT NULL
 ) STRICT;
+CREATE TABLE witnessed (
+    endpoint TEXT    NOT NULL,
+    own_id   TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    vm       TEXT    NOT NULL,
+    PRIMARY KEY (endpoint, own_id)
+) STRICT;
 CREATE TABLE owned (
     tier  TEXT    NOT NULL,
     at    INTEGER NOT NULL,

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
 use super::pairing::pair;
-use crate::inventory::{EndpointInventory, Missing, Observed, View};
+use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
 
@@ -106,7 +106,7 @@ fn as_seen(vm: &ObservedVm, before: Option<&LastVm>, installation: &str) -> Last
             known
         }
     };
-    LastVm { id: vm.id.clone(), name: vm.name.to_string(), owned, missing_once: false }
+    LastVm { id: vm.id.clone(), handle: vm.handle.clone(), name: vm.name.to_string(), owned, missing_once: false }
 }
 
 fn owned(mark: &Mark) -> LastOwned {
@@ -138,7 +138,32 @@ fn carried(vm: &LastVm, read: Option<&Missing>) -> Option<LastVm> {
     }
 }
 
-/// Ids whose VMs collect must read directly when they are not listed: all we ever owned there and did not see gone.
-pub fn known_ids(previous: Option<&LastInventory>) -> Vec<OwnId> {
-    previous.iter().flat_map(|last| &last.vms).filter(|vm| vm.owned.is_some()).map(|vm| vm.id.clone()).collect()
+/// What is kept of a VM of ours that was read by itself after the last inventory, as a step does with its VM at the end;
+/// `None`: it is not ours.
+pub fn witness(vm: &ObservedVm, installation: &str) -> Option<LastVm> {
+    Some(as_seen(vm, None, installation)).filter(|seen| seen.owned.is_some())
+}
+
+/// Adds what was seen since to a last inventory: until the next one these VMs are known too, so that one which is not
+/// listed then is unknown, and a mark older than the one written is noticed.
+pub fn add_witnessed(last: &mut LastInventory, seen: Vec<LastVm>) {
+    for vm in seen {
+        match last.vms.binary_search_by(|known| known.id.cmp(&vm.id)) {
+            Err(at) => last.vms.insert(at, vm),
+            Ok(at) => {
+                let known = &mut last.vms[at];
+                let owned = match (vm.owned, known.owned.take()) {
+                    (Some(now), before) => Some(newest(now, before)),
+                    (None, before) => before,
+                };
+                *known = LastVm { owned, ..vm };
+            }
+        }
+    }
+}
+
+/// The VMs that collect must read directly when they are not listed: all we ever owned there and did not see gone.
+pub fn known(previous: Option<&LastInventory>) -> Vec<Known> {
+    let owned = previous.iter().flat_map(|last| &last.vms).filter(|vm| vm.owned.is_some());
+    owned.map(|vm| Known { id: vm.id.clone(), handle: vm.handle.clone() }).collect()
 }

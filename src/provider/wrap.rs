@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{ErrorKind, Found, MissingRight, Next, Order, Provider, ProviderError, Recorder, StepError, Target};
-use crate::inventory::{Capabilities, Observed};
-use crate::model::{EndpointName, OwnId};
+use crate::inventory::{Capabilities, Known, Observed};
+use crate::model::EndpointName;
 use crate::settings::EndpointSettings;
 
 /// A whole inventory of a large, busy endpoint stays well below this; a hung one is given up.
@@ -78,7 +78,7 @@ impl Provider for Wrapped {
         self.patiently("log in", READ_LIMIT, || self.inner.capabilities()).await
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         self.patiently("read the inventory", COLLECT_LIMIT, || self.inner.collect(known)).await
     }
 
@@ -99,5 +99,89 @@ impl Provider for Wrapped {
     async fn close(&self) {
         // Logging out is a courtesy; a server that does not answer must not hold up the end of the program.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.inner.close()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::model::HypervisorType;
+
+    /// Fails so many times, then answers; or never answers.
+    struct Shaky {
+        fails: usize,
+        kind: ErrorKind,
+        asked: AtomicUsize,
+        silent: bool,
+    }
+
+    #[async_trait]
+    impl Provider for Shaky {
+        async fn capabilities(&self) -> Result<Capabilities, ProviderError> {
+            if self.silent {
+                std::future::pending::<()>().await;
+            }
+            if self.asked.fetch_add(1, Ordering::SeqCst) < self.fails {
+                return Err(ProviderError {
+                    kind: self.kind,
+                    endpoint: EndpointName::new("e").unwrap(),
+                    operation: "ask".to_owned(),
+                    vm: None,
+                    message: String::new(),
+                    source: None,
+                });
+            }
+            Ok(Capabilities {
+                hypervisor: HypervisorType::Vsphere,
+                product: String::new(),
+                create_from_image: true,
+                create_blank: true,
+                cloud_init: true,
+                own_id_is_identity: true,
+                names_by_folder: true,
+            })
+        }
+
+        async fn collect(&self, _: &[crate::inventory::Known]) -> Result<Observed, ProviderError> {
+            unreachable!("not asked for")
+        }
+
+        async fn find(&self, _: &Target) -> Result<Found, ProviderError> {
+            unreachable!("not asked for")
+        }
+
+        async fn execute(&self, _: &Order<'_>, _: &dyn Recorder) -> Result<(), StepError> {
+            unreachable!("not asked for")
+        }
+
+        async fn rights(&self) -> Result<Vec<MissingRight>, ProviderError> {
+            unreachable!("not asked for")
+        }
+
+        async fn close(&self) {}
+    }
+
+    /// The outcome, and how often was asked.
+    async fn ask(fails: usize, kind: ErrorKind, silent: bool) -> (Result<(), ErrorKind>, usize) {
+        let shaky = Arc::new(Shaky { fails, kind, asked: AtomicUsize::new(0), silent });
+        let endpoint = EndpointName::new("e").unwrap();
+        let wrapped = Wrapped { inner: shaky.clone(), endpoint, steps: Semaphore::new(1) };
+        let outcome = wrapped.capabilities().await.map(drop).map_err(|error| error.kind);
+        (outcome, shaky.asked.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_is_tried_again_when_that_may_help_and_only_then() {
+        assert_eq!(ask(2, ErrorKind::Unreachable, false).await, (Ok(()), 3));
+        assert_eq!(ask(3, ErrorKind::RateLimited, false).await, (Err(ErrorKind::RateLimited), 3));
+        assert_eq!(ask(1, ErrorKind::Denied, false).await, (Err(ErrorKind::Denied), 1));
+        assert_eq!(ask(1, ErrorKind::Certificate, false).await, (Err(ErrorKind::Certificate), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_is_given_up() {
+        assert_eq!(ask(0, ErrorKind::Denied, true).await.0, Err(ErrorKind::Unreachable));
     }
 }

@@ -62,12 +62,12 @@ impl Settling {
         };
         let age = now.saturating_duration_since(since);
         if age < BEFORE_USE {
-            return self.answer(SourceTrust::Unsettled, Some(BEFORE_USE - age));
+            return self.answer(SourceTrust::Unsettled, Some(BEFORE_USE.saturating_sub(age)));
         }
         let is_new = self.in_force.as_ref().is_none_or(|old| old.revision != read.revision);
         self.in_force = Some(read);
         let answer = if age < BEFORE_DESTROY {
-            self.answer(SourceTrust::Unsettled, Some(BEFORE_DESTROY - age))
+            self.answer(SourceTrust::Unsettled, Some(BEFORE_DESTROY.saturating_sub(age)))
         } else {
             self.answer(SourceTrust::Settled, None)
         };

@@ -18,7 +18,7 @@ const STATE_DIR: &str = "/var/lib/tierwright";
 const SECRETS_DIR: &str = "secrets";
 
 /// Between two cycles of `serve` unless told otherwise.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// The `TIERWRIGHT_*` variables that are set.
 pub type Environment = BTreeMap<String, String>;

@@ -4,6 +4,7 @@
 //! folder, and is an error when it leaves it: what stands outside was not reviewed with the rest. Anything that cannot be
 //! read is an error, never skipped. Loops end at a depth that no folder of manifests has.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -143,12 +144,9 @@ impl Walk {
             match read_file(&path) {
                 Ok(Some(bytes)) => {
                     let relative = path.strip_prefix(&self.root).unwrap_or(&path);
-                    // Lengths and digests only, so that no content can pass for another listing.
-                    listing.push_str(&format!(
-                        "{} {}\n",
-                        Digest::of(&bytes),
-                        relative.to_string_lossy().escape_default()
-                    ));
+                    // Digests and escaped names only, so that no content can pass for another listing.
+                    let name = relative.to_string_lossy();
+                    let _ = writeln!(listing, "{} {}", Digest::of(&bytes), name.escape_default());
                     texts.push(SourceText { path: path.to_string_lossy().into(), bytes });
                 }
                 Ok(None) => self.diagnostics.push(problem(

@@ -22,20 +22,20 @@ pub fn user_data(desired: &Desired, secrets_dir: &Path) -> Result<BTreeMap<VmKey
             Ok(Some(secret)) => {
                 found.insert(vm.key.clone(), secret);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
 /// The user data of one VM; `None` when its manifest has none.
-pub fn user_data_of(vm: &VmSpec, secrets_dir: &Path) -> Result<Option<Secret>, Diagnostic> {
+pub fn user_data_of(vm: &VmSpec, secrets_dir: &Path) -> Result<Option<Secret>, Box<Diagnostic>> {
     match &vm.cloud_init {
         None => Ok(None),
         Some(CloudInit::Inline(secret)) => Ok(Some(secret.clone())),
         Some(CloudInit::File(name)) => {
             let read = read(&secrets_dir.join(name));
-            read.map(Some).map_err(|why| problem(vm, name, secrets_dir, &why))
+            read.map(Some).map_err(|why| Box::new(problem(vm, name, secrets_dir, &why)))
         }
     }
 }

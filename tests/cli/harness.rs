@@ -1,5 +1,6 @@
 //! Runs the binary with nothing of this machine's environment, and makes its output comparable.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -20,14 +21,21 @@ impl Ran {
     /// The output as a script shows it: stdout, then stderr if there was any, then the exit code if it is not 0.
     pub fn transcript(&self) -> String {
         let mut text = self.stdout.clone();
-        for line in self.stderr.lines() {
+        let mut said: Vec<&str> = self.stderr.lines().collect();
+        // Steps of one endpoint run at the same time: which is done first is chance.
+        for run in said.chunk_by_mut(|a, b| is_step(a) && is_step(b)) {
+            run.sort_unstable();
+        }
+        for line in said {
             text.push_str("stderr: ");
             text.push_str(line);
             text.push('\n');
         }
         match self.code {
             Some(0) => {}
-            Some(code) => text.push_str(&format!("exit {code}\n")),
+            Some(code) => {
+                let _ = writeln!(text, "exit {code}");
+            }
             None => text.push_str("killed by a signal\n"),
         }
         text
@@ -39,6 +47,11 @@ impl Ran {
         assert_eq!(self.code, Some(code), "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
+}
+
+/// Is this the line that progress prints for a step?
+fn is_step(line: &str) -> bool {
+    ["  done ", "  held ", "  FAILED "].iter().any(|word| line.starts_with(word))
 }
 
 impl Bench {
@@ -93,9 +106,13 @@ pub fn filter(text: &str) -> String {
     while let Some(c) = rest.chars().next() {
         let word_before = out.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric());
         let (replacement, length) = match () {
+            () if shape(rest, "retired-dddddddd") => (Some("retired-<date>"), 16),
             () if word_before => (None, c.len_utf8()),
             () if shape(rest, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") => (Some("<uuid>"), 36),
             () if shape(rest, "dddd-dd-ddTdd:dd:ddZ") => (Some("<time>"), 20),
+            () if rest.starts_with("127.0.0.1 port ") => {
+                (Some("127.0.0.1 port <port>"), 15 + leading(&rest[15..], "d"))
+            }
             () if rest.starts_with("127.0.0.1:") => (Some("127.0.0.1:<port>"), 10 + leading(&rest[10..], "d")),
             () if leading(rest, "x") >= 12 => (Some("<digest>"), leading(rest, "x")),
             () => (None, c.len_utf8()),

@@ -1,13 +1,14 @@
 //! Scripts: commands with the whole output expected of them, run by the real binary against the lab.
 //!
 //! ```text
-//! # told to the reader
+//! ; told to the reader
 //! $ tierwright plan                        run; everything up to the next such line is its expected output
 //! $ tierwright apply --approve $DIGEST     the digest that the last output showed to approve
 //! > edit shop.yaml: 16GiB => 32GiB         changes a manifest
 //! > away report.yaml                       takes a manifest away        > back report.yaml
 //! > lab move shop-db-01 to VM Network      changes the VM behind tierwright's back
-//! > lab off shop-web-01
+//! > lab off shop-web-01                    > lab gone, > lab back: it drops every connection, or no longer
+//! > lab deny VirtualMachine.Config.Memory  the account may not        > password TEXT: another password
 //! > lab changes                            prints the changing calls since it was last asked
 //! ```
 
@@ -15,6 +16,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tierwright::lab::world::Power;
+use tierwright::lab::{Effect, FaultRule};
 
 use crate::harness::{LabBench, as_reviewed};
 
@@ -50,7 +52,10 @@ fn play(script: &str) -> String {
     let mut stage = Stage { bench: LabBench::new(), last: String::new(), counted: 0 };
     let mut played = String::new();
     for line in script.lines() {
-        if line.starts_with('#') || line.is_empty() && is_comment_block(&played) {
+        if line.starts_with("; ") || line.starts_with("$ ") {
+            paragraph(&mut played);
+        }
+        if line.starts_with("; ") {
             let _ = writeln!(played, "{line}");
         } else if let Some(command) = line.strip_prefix("$ tierwright ") {
             let _ = writeln!(played, "{line}");
@@ -63,17 +68,23 @@ fn play(script: &str) -> String {
     played
 }
 
-/// Blank lines between commands are output; those after a comment are layout.
-fn is_comment_block(played: &str) -> bool {
-    played.lines().last().is_none_or(|line| line.starts_with('#'))
+/// A blank line before what begins, unless only comments and actions lead to it.
+fn paragraph(played: &mut String) {
+    if played.lines().last().is_some_and(|line| !line.starts_with("; ") && !line.starts_with("> ")) {
+        played.push('\n');
+    }
 }
 
 impl Stage {
     fn run(&mut self, command: &str) -> String {
         let command = command.replace("$DIGEST", &self.digest());
+        let (command, file) = command.split_once(" > ").unwrap_or((&command, ""));
         let words: Vec<&str> = command.split_whitespace().collect();
-        let ran = self.bench.run(&words);
-        self.last = ran.stdout.clone();
+        let mut ran = self.bench.run(&words);
+        self.last.clone_from(&ran.stdout);
+        if !file.is_empty() {
+            self.bench.write(file, &std::mem::take(&mut ran.stdout));
+        }
         self.bench.filtered(&ran.transcript())
     }
 
@@ -94,6 +105,9 @@ impl Stage {
             }
             "away" => self.bench.rename(rest, &format!("{rest}.away")),
             "back" => self.bench.rename(&format!("{rest}.away"), rest),
+            "password" => {
+                self.bench.write("secrets/vc-prod", rest);
+            }
             "lab" => return self.lab(rest),
             other => panic!("no such action: {other}"),
         }
@@ -101,13 +115,29 @@ impl Stage {
     }
 
     fn lab(&mut self, action: &str) -> String {
-        let world = self.bench.lab.world();
         if action == "changes" {
             let total: u64 = self.bench.lab.record().mutating_counts().values().sum();
             let since = total - self.counted;
             self.counted = total;
             return format!("{since}\n");
         }
+        match action {
+            "gone" => {
+                self.bench.lab.faults().add(FaultRule::always(None, None, Effect::Drop));
+            }
+            "back" => self.bench.lab.faults().clear(),
+            _ if action.starts_with("deny ") => {
+                let right = action.trim_start_matches("deny ").to_owned();
+                self.bench.lab.faults().add(FaultRule::always(None, None, Effect::Deny(right)));
+            }
+            _ => self.by_hand(action),
+        }
+        String::new()
+    }
+
+    /// What a person does at the console.
+    fn by_hand(&self, action: &str) {
+        let world = self.bench.lab.world();
         let done = match action.split_once(' ') {
             Some(("off", name)) => world.with(|world| {
                 let id = world.vm_named(name).map(|vm| vm.id);
@@ -123,6 +153,5 @@ impl Stage {
             _ => panic!("no such action: lab {action}"),
         };
         assert!(done, "lab {action}");
-        String::new()
     }
 }

@@ -1,6 +1,8 @@
 //! Wrong usage exits 64, broken settings exit 1, and both say what to do.
 
-use crate::harness::Bench;
+use std::process::Stdio;
+
+use crate::harness::{Bench, LabBench};
 
 #[test]
 fn wrong_usage_exits_64_and_says_so_on_stderr() {
@@ -42,7 +44,6 @@ fn missing_settings_are_an_error_that_names_the_file() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    use std::process::Stdio;
     let mut child = Bench::new().command(&["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.as_mut().expect("the binary was built");
     drop(child.stdout.take());
@@ -50,4 +51,23 @@ fn a_reader_that_leaves_is_no_error() {
     std::io::Read::read_to_string(child.stderr.as_mut().expect("piped"), &mut said).expect("UTF-8");
     assert_eq!(said, "");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn apply_without_anybody_to_show_the_preview_to_changes_nothing() {
+    let bench = LabBench::new();
+    let mut child = bench.command(&["apply", "--yes"]).stdout(Stdio::piped()).spawn().expect("the binary was built");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    assert_eq!(bench.lab.record().mutating(), []);
+}
+
+#[test]
+fn apply_goes_on_when_nobody_listens_to_its_messages() {
+    let bench = LabBench::new();
+    let mut child =
+        bench.command(&["apply", "--yes", "-vvv"]).stderr(Stdio::piped()).spawn().expect("the binary was built");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    bench.run(&["plan", "--detailed-exitcode"]).expect(0);
 }

@@ -307,10 +307,6 @@ pub fn memory_of(vm: &ObservedVm) -> Bytes {
     config(&mut vm.clone()).memory
 }
 
-pub fn approvals(digests: &[&str]) -> BTreeSet<String> {
-    digests.iter().map(ToString::to_string).collect()
-}
-
 /// A blank VM as desired.
 pub fn spec(key_text: &str) -> VmSpec {
     VmSpec {

@@ -41,6 +41,7 @@ MANAGED = {
     "Datastore": "",
     "StoragePod": "",
     "Network": "",
+    "OpaqueNetwork": "",
     "DistributedVirtualPortgroup": "",
     "DistributedVirtualSwitch": "",
     "VmwareDistributedVirtualSwitch": "",
@@ -66,7 +67,7 @@ VirtualBusLogicController VirtualSATAController VirtualAHCIController VirtualNVM
 VirtualPCIController VirtualPS2Controller VirtualSIOController VirtualUSBController VirtualUSBXHCIController
 VirtualEthernetCard VirtualVmxnet VirtualVmxnet3 VirtualVmxnet2 VirtualE1000 VirtualE1000e VirtualPCNet32
 VirtualEthernetCardNetworkBackingInfo VirtualEthernetCardDistributedVirtualPortBackingInfo
-VirtualEthernetCardOpaqueNetworkBackingInfo
+VirtualEthernetCardOpaqueNetworkBackingInfo OpaqueNetworkSummary
 VirtualCdrom VirtualCdromIsoBackingInfo VirtualCdromRemotePassthroughBackingInfo VirtualCdromAtapiBackingInfo
 VirtualFloppy VirtualFloppyRemoteDeviceBackingInfo
 VirtualKeyboard VirtualPointingDevice VirtualPointingDeviceDeviceBackingInfo VirtualMachineVideoCard

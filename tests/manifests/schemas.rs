@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tierwright::manifest::schema::{NAMES, generate};
+use tierwright::model::HypervisorType;
 use tierwright::source;
 
 #[test]
@@ -21,7 +22,7 @@ fn the_examples_are_valid_and_hold_three_tiers() {
     let loaded = source::load(Path::new("examples"));
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
     let desired = loaded.desired.expect("valid");
-    let hypervisors: Vec<_> = desired.tiers.values().map(|tier| tier.hypervisor.map(|of| of.as_str())).collect();
+    let hypervisors: Vec<_> = desired.tiers.values().map(|tier| tier.hypervisor.map(HypervisorType::as_str)).collect();
     assert_eq!(hypervisors, [Some("vsphere"), Some("hyperv"), Some("xenserver")]);
     assert!(desired.vms.len() >= 10);
 }

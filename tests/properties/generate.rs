@@ -141,6 +141,13 @@ pub fn scene() -> impl Strategy<Value = Scene> {
     })
 }
 
+/// A larger fleet in which all is as it was applied.
+pub fn steady() -> impl Strategy<Value = Scene> {
+    let slot = |endpoint| Slot { fate: Fate::InSync, endpoint, hot: false, depends: false, reboot: AllowReboot::Never };
+    let slots = proptest::collection::vec((0usize..3).prop_map(slot), 16..30);
+    slots.prop_map(|slots| Scene { slots, limits: Limits::default() })
+}
+
 /// tier-1 on one endpoint, tier-2 on two.
 fn tiers() -> Vec<Tier> {
     vec![fleet::tier("tier-1", &ENDPOINTS[..1]), fleet::tier("tier-2", &ENDPOINTS[1..])]

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::peer::Vcsim;
+use crate::python::python;
 
 const TIER: &str = r#"
 apiVersion: tierwright.dev/v1
@@ -97,7 +98,7 @@ impl<'a> Site<'a> {
 
     /// Every property of every VM but these, by VMware's own client; `None` without it.
     fn dump(&self, but: &[&str]) -> Option<Value> {
-        let text = self.vcsim.python("dump.py", but)?;
+        let text = python(self.vcsim, "dump.py", but)?;
         Some(serde_json::from_str(&text).expect("the dump is JSON"))
     }
 
@@ -154,7 +155,7 @@ fn yaml_files_become_vms_and_every_later_edit_is_planned_applied_and_gone_from_t
     assert_eq!(site.dump(&[]), settled);
 
     // Drift, by field, from and to.
-    if vcsim.python("behind.py", &["memory", "e2e-db-01", "4096"]).is_some() {
+    if python(&vcsim, "behind.py", &["memory", "e2e-db-01", "4096"]).is_some() {
         let drift = site.json(&["drift", "-o", "json", "--detailed-exitcode"], 2);
         let lines: Vec<_> = drift.as_array().expect("lines").iter().collect();
         assert_eq!(lines.len(), 1, "{drift}");

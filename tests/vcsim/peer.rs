@@ -59,18 +59,6 @@ impl Vcsim {
     pub fn connect(&self) -> Arc<dyn Provider> {
         provider::connect(&self.settings()).expect("settings are good")
     }
-
-    /// Runs one of the pyvmomi scripts; `None` where there is no interpreter.
-    pub fn python(&self, script: &str, arguments: &[&str]) -> Option<String> {
-        let Some(python) = std::env::var_os("TIERWRIGHT_PYTHON") else {
-            absent("pyvmomi ($TIERWRIGHT_PYTHON)", "what is changed or compared by VMware's own client");
-            return None;
-        };
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
-        let output = Command::new(python).arg(path).arg(&self.url).args(arguments).output().expect("python starts");
-        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-        Some(String::from_utf8(output.stdout).expect("scripts write UTF-8"))
-    }
 }
 
 impl Drop for Vcsim {
@@ -81,7 +69,8 @@ impl Drop for Vcsim {
     }
 }
 
-fn absent(what: &str, skipped: &str) {
+/// Says what is skipped, or fails where peers are required.
+pub fn absent(what: &str, skipped: &str) {
     assert!(std::env::var("TIERWRIGHT_PEERS").as_deref() != Ok("required"), "{what} is not there");
     eprintln!("skipped: {what} is not there, and with it {skipped}");
 }

@@ -14,10 +14,13 @@ async fn a_wrong_password_is_denied_in_the_servers_words() {
     let Some(vcsim) = Vcsim::start(&[]) else { return };
     let mut settings = vcsim.settings();
     settings.password = PasswordFrom::Given(Secret::new("wrong-canary".to_owned()));
-    let error = provider::connect(&settings).unwrap().capabilities().await.unwrap_err();
+    let provider = provider::connect(&settings).unwrap();
+    let error = provider.capabilities().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Denied);
     assert_eq!(error.to_string(), "vcsim: log in: Login failure (InvalidLogin)");
     assert!(!format!("{error:?}").contains("wrong-canary"));
+    let error = provider.capabilities().await.unwrap_err();
+    assert!(error.message.contains("not tried again"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,7 +74,8 @@ impl Findings<'_> {
 
     fn add(&mut self, check: &'static str, ok: bool, what: String, hint: Option<String>) {
         // The heading of the text names the endpoint already.
-        let what = what.strip_prefix(&format!("{}: ", self.endpoint.name)).unwrap_or(&what).to_owned();
+        let prefix = format!("{}: ", self.endpoint.name);
+        let what = if let Some(rest) = what.strip_prefix(&prefix) { rest.to_owned() } else { what };
         self.list.push(Finding { endpoint: self.endpoint.name.clone(), check, ok, what, hint });
     }
 }

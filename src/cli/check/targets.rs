@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Findings;
+use crate::cli::view;
 use crate::inventory::{Catalog, Inventory, Observed};
 use crate::model::{Desired, Tier};
 use crate::session::{LookRequest, Session};
@@ -85,7 +86,7 @@ pub(super) async fn desired(session: &Session) -> anyhow::Result<Option<Arc<Desi
     let request = LookRequest { inventory: Some(Inventory::default()), ..LookRequest::default() };
     let look = session.look(&request).await?;
     if look.desired.is_none() {
-        anstream::eprintln!("What tiers name is not checked: the manifests have errors, see `tierwright validate`.");
+        view::say!("What tiers name is not checked: the manifests have errors, see `tierwright validate`.");
     }
     Ok(look.desired)
 }

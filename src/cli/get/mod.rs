@@ -104,7 +104,7 @@ fn print<R: Row>(rows: Vec<R>, args: &Args) -> anyhow::Result<()> {
     let rows: Vec<R> = rows.into_iter().filter(wanted).collect();
     let columns = if args.output == Format::Wide { R::HEADINGS.len() } else { R::NARROW };
     match args.output {
-        Format::Table | Format::Wide if rows.is_empty() => anstream::eprintln!("Nothing to list."),
+        Format::Table | Format::Wide if rows.is_empty() => view::say!("Nothing to list."),
         Format::Table | Format::Wide => {
             let cells = rows.iter().map(|row| row.cells().into_iter().take(columns).collect()).collect();
             view::table(&R::HEADINGS[..columns], cells)?;

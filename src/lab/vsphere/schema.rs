@@ -120,6 +120,11 @@ impl Schema {
         false
     }
 
+    /// A managed type and those below it.
+    pub fn managed_below(&self, wanted: &'static str) -> impl Iterator<Item = &'static str> {
+        self.types.iter().filter(move |(name, found)| found.managed && self.is_a(name, wanted)).map(|(name, _)| *name)
+    }
+
     /// A call of that name on an object of that type.
     pub fn call(&self, on: &str, name: &str) -> Option<&Call> {
         self.calls.get(name)?.iter().find(|call| self.is_a(on, call.on))

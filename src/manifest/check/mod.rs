@@ -95,12 +95,11 @@ fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
     }
     for written in &documents.vms {
         let Some(key) = key(&written.manifest) else { continue };
-        match known.vms.get(&key) {
-            Some(first) => declared_twice(report, &format!("VM `{key}`"), vm_place(written), vm_place(first)),
-            None => {
-                known.vms.insert(key.clone(), written);
-                known.in_order.push((key, written));
-            }
+        if let Some(first) = known.vms.get(&key) {
+            declared_twice(report, &format!("VM `{key}`"), vm_place(written), vm_place(first));
+        } else {
+            known.vms.insert(key.clone(), written);
+            known.in_order.push((key, written));
         }
     }
     known

@@ -93,6 +93,14 @@ fn no_such_vm(known: &Known<'_>, key: &VmKey, at: Place, other: &VmKey, report: 
     report.error(at, codes::NO_SUCH_VM, format!("there is no VM `{other}`")).meant(meant.as_deref());
 }
 
+/// One sort of thing that a tier declares and a VM names.
+struct Sort<'k> {
+    what: &'static str,
+    /// `None`: that part of the tier could not be read.
+    names: Option<&'k BTreeSet<&'k str>>,
+    code: &'static Code,
+}
+
 /// What a VM may name on its tier.
 struct Targets<'k, 'd> {
     name: &'k str,
@@ -105,13 +113,19 @@ impl Targets<'_, '_> {
         let disks = spec.disks.iter().flatten().filter_map(|disk| disk.storage.as_ref());
         let nics = spec.nics.iter().flatten().filter_map(|nic| nic.network.as_ref());
         if let Some(image) = &spec.image {
-            self.find(image, "image", self.tier.images.as_ref(), codes::NO_SUCH_IMAGE, report);
+            self.find(
+                image,
+                &Sort { what: "image", names: self.tier.images.as_ref(), code: codes::NO_SUCH_IMAGE },
+                report,
+            );
         }
+        let stores = Sort { what: "storage", names: self.tier.storage.as_ref(), code: codes::NO_SUCH_STORAGE };
         for storage in disks {
-            self.find(storage, "storage", self.tier.storage.as_ref(), codes::NO_SUCH_STORAGE, report);
+            self.find(storage, &stores, report);
         }
+        let networks = Sort { what: "network", names: self.tier.networks.as_ref(), code: codes::NO_SUCH_NETWORK };
         for network in nics {
-            self.find(network, "network", self.tier.networks.as_ref(), codes::NO_SUCH_NETWORK, report);
+            self.find(network, &networks, report);
         }
         if let (Some(adopt), Some(endpoints)) = (&spec.adopt, &self.tier.written.manifest.spec.endpoints)
             && let Some(endpoint) = &adopt.endpoint
@@ -128,16 +142,9 @@ impl Targets<'_, '_> {
         }
     }
 
-    fn find(
-        &self,
-        name: &At<String>,
-        what: &str,
-        names: Option<&BTreeSet<&str>>,
-        code: &'static Code,
-        report: &mut Report,
-    ) {
-        let Some(names) = names else { return };
-        if names.contains(name.value.as_str()) {
+    fn find(&self, name: &At<String>, sort: &Sort<'_>, report: &mut Report) {
+        let Sort { what, names: Some(names), code } = *sort else { return };
+        if names.contains(name.value.as_str()) || report.is_full(self.file) {
             return;
         }
         let meant = report.nearest(&name.value, names.iter().copied());

@@ -110,28 +110,20 @@ impl<'n> Fields<'n> {
 impl Reader<'_> {
     /// The fields of a mapping.
     pub(crate) fn mapping<'n>(&mut self, slot: Slot<'n>) -> Option<Fields<'n>> {
-        match &slot.node.value {
-            Value::Mapping { entries, broken } => {
-                Some(Fields { name: slot.name, key: slot.key, entries, broken: *broken, known: Vec::new() })
-            }
-            _ => {
-                self.wrong_shape(slot, "a mapping");
-                None
-            }
-        }
+        let Value::Mapping { entries, broken } = &slot.node.value else {
+            self.wrong_shape(slot, "a mapping");
+            return None;
+        };
+        Some(Fields { name: slot.name, key: slot.key, entries, broken: *broken, known: Vec::with_capacity(8) })
     }
 
     /// The items of a list.
     pub(crate) fn list<'n>(&mut self, slot: Slot<'n>) -> Option<Vec<Slot<'n>>> {
-        match &slot.node.value {
-            Value::Sequence(items) => {
-                Some(items.iter().map(|node| Slot { name: slot.name, key: node.spot, node }).collect())
-            }
-            _ => {
-                self.wrong_shape(slot, "a list");
-                None
-            }
-        }
+        let Value::Sequence(items) = &slot.node.value else {
+            self.wrong_shape(slot, "a list");
+            return None;
+        };
+        Some(items.iter().map(|node| Slot { name: slot.name, key: node.spot, node }).collect())
     }
 
     /// The items of a list, each read, none twice.
@@ -148,15 +140,11 @@ impl Reader<'_> {
                 break;
             }
             let Some(value) = read(self, item) else { continue };
-            match seen.get(&value) {
-                Some(first) => {
-                    let first = *first;
-                    self.repeated(slot.name, &value.to_string(), item.key, first);
-                }
-                None => {
-                    seen.insert(value.clone(), item.key);
-                    found.push(At { value, spot: item.node.spot });
-                }
+            if let Some(first) = seen.get(&value) {
+                self.repeated(slot.name, &value.to_string(), item.key, *first);
+            } else {
+                seen.insert(value.clone(), item.key);
+                found.push(At { value, spot: item.node.spot });
             }
         }
         found
@@ -206,7 +194,8 @@ impl Reader<'_> {
             Value::Sequence(_) => "a list",
             Value::Mapping { .. } => "a mapping",
         };
-        let spot = if matches!(slot.node.value, Value::Scalar { .. }) { slot.node.spot } else { slot.key };
-        self.error(spot, codes::WRONG_SHAPE, format!("`{}` must be {needed}, not {is}", shown(slot.name)));
+        // A collection begins somewhere below its key; a single value is itself what is wrong.
+        let marked = if matches!(slot.node.value, Value::Scalar { .. }) { slot.node.spot } else { slot.key };
+        self.error(marked, codes::WRONG_SHAPE, format!("`{}` must be {needed}, not {is}", shown(slot.name)));
     }
 }

@@ -42,14 +42,10 @@ impl Reader<'_> {
         spec
     }
 
-    fn targets<'n, T>(
-        &mut self,
-        slot: Option<Slot<'n>>,
-        read: impl Fn(&mut Self, Slot<'n>) -> Option<T>,
-    ) -> Option<Named<T>> {
+    fn targets<'n, T>(&mut self, slot: Option<Slot<'n>>, read: impl Fn(&mut Self, Slot<'n>) -> T) -> Option<Named<T>> {
         let Some(slot) = slot else { return Some(Named::new()) };
         // An entry that says something wrong is still there to be named.
-        let named = self.named(slot, Self::word_key, read);
+        let named = self.named(slot, Self::word_key, |reader, slot| Some(read(reader, slot)));
         matches!(&slot.node.value, Value::Mapping { broken: false, .. }).then_some(named)
     }
 
@@ -81,8 +77,8 @@ impl Reader<'_> {
         None
     }
 
-    fn image(&mut self, slot: Slot<'_>) -> Option<ImageEntry> {
-        let Some(mut fields) = self.mapping(slot) else { return Some(ImageEntry::default()) };
+    fn image(&mut self, slot: Slot<'_>) -> ImageEntry {
+        let Some(mut fields) = self.mapping(slot) else { return ImageEntry::default() };
         let image = ImageEntry {
             template: fields.read(self, "template", Reader::line),
             vhdx: fields.read(self, "vhdx", Reader::line),
@@ -90,11 +86,11 @@ impl Reader<'_> {
         };
         self.one_target(&mut fields, &["template", "vhdx"]);
         fields.finish(self);
-        Some(image)
+        image
     }
 
-    fn network(&mut self, slot: Slot<'_>) -> Option<NetworkEntry> {
-        let Some(mut fields) = self.mapping(slot) else { return Some(NetworkEntry::default()) };
+    fn network(&mut self, slot: Slot<'_>) -> NetworkEntry {
+        let Some(mut fields) = self.mapping(slot) else { return NetworkEntry::default() };
         let network = NetworkEntry {
             port_group: fields.read(self, "portGroup", Reader::line),
             switch: fields.read(self, "switch", Reader::line),
@@ -105,11 +101,11 @@ impl Reader<'_> {
         };
         self.one_target(&mut fields, &["portGroup", "switch", "network"]);
         fields.finish(self);
-        Some(network)
+        network
     }
 
-    fn storage(&mut self, slot: Slot<'_>) -> Option<StorageEntry> {
-        let Some(mut fields) = self.mapping(slot) else { return Some(StorageEntry::default()) };
+    fn storage(&mut self, slot: Slot<'_>) -> StorageEntry {
+        let Some(mut fields) = self.mapping(slot) else { return StorageEntry::default() };
         let storage = StorageEntry {
             datastore: fields.read(self, "datastore", Reader::line),
             path: fields.read(self, "path", Reader::line),
@@ -117,7 +113,7 @@ impl Reader<'_> {
         };
         self.one_target(&mut fields, &["datastore", "path", "sr"]);
         fields.finish(self);
-        Some(storage)
+        storage
     }
 
     /// An entry must say what it means on its hypervisor. That it says so for two is told by the check of the tier.

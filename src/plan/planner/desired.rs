@@ -4,7 +4,7 @@ use super::draft::{About, Draft, Size};
 use crate::diff::{self, Candidate};
 use crate::mark::Mark;
 use crate::model::{Digest, Tier, VmSpec};
-use crate::plan::census::{KeyStanding, LostMark, Seen};
+use crate::plan::census::{KeyStanding, LostMark, Seen, SeenKind};
 use crate::plan::safety::{No, machine};
 use crate::plan::{Action, BlockCode};
 
@@ -90,6 +90,24 @@ impl<'a> Draft<'a> {
             first.vm.name, first.vm.id, first.endpoint
         );
         self.block(About::seen(&spec.key, first, Action::Create), No::flat(BlockCode::Clone, why), Vec::new());
+    }
+
+    /// Copies beside their original, or of a VM that nobody wants: left alone, and said so, since whoever made one may
+    /// believe that it is looked after.
+    pub fn note_clones(&mut self) {
+        let census = self.census;
+        for seen in census.all().iter().filter(|seen| seen.kind == SeenKind::Clone) {
+            let key = &seen.mark().key;
+            let blocked =
+                self.input.desired.vms.contains_key(key) && matches!(census.standing(key), KeyStanding::CloneOnly(_));
+            if !blocked {
+                let text = format!(
+                    "{} ({} on {}) carries a copy of its mark, which was written for another VM: it is left alone as unmanaged",
+                    seen.vm.name, seen.vm.id, seen.endpoint
+                );
+                self.note(Some(key), text);
+            }
+        }
     }
 
     /// Two VMs or more claim one key. No approval says which of them is meant.

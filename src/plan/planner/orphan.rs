@@ -114,6 +114,7 @@ impl<'a> Draft<'a> {
             .or_else(|| source::may_destroy(self.input.source))
             .or_else(|| rule4::forbids_destroy(seen.mark(), self.input.desired))
             .or_else(|| machine::may_touch(self.input.policy, seen.endpoint, seen.config))
+            .or_else(|| machine::may_stop(seen.config, seen.mark().protection.shutdown))
     }
 
     /// Shut down, disconnect, rename: all of it can be undone.

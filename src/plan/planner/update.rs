@@ -13,7 +13,7 @@ use crate::mark::{Mark, Pending};
 use crate::model::{AllowReboot, EndpointName, PowerGoal, PowerState, Tier, VmSpec};
 use crate::plan::census::Seen;
 use crate::plan::placement;
-use crate::plan::safety::{No, disks, source};
+use crate::plan::safety::{No, disks, machine, source};
 use crate::plan::{Action, Because, BlockCode, Change, Landing, Operation, Reason, Risk};
 
 /// How the guest fares through an update.
@@ -102,6 +102,10 @@ impl<'a> Draft<'a> {
         let changes: Vec<Change> = found.iter().flat_map(changes_of).cloned().collect();
         let no = (obstacles.into_iter().next().map(|obstacle| No::flat(obstacle.code, obstacle.why)))
             .or_else(|| reboot_not_allowed(spec, course, &reasons))
+            .or_else(|| match course {
+                Course::Restart | Course::Stop => machine::may_stop(seen.config, spec.shutdown),
+                Course::AsItIs | Course::Start => None,
+            })
             .or_else(|| self.deletes_file(seen, &changes))
             .or_else(|| self.takes_what_is_taken(pair, seen, &found, &changes));
         if let Some(no) = no {

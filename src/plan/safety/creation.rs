@@ -76,5 +76,5 @@ fn held_by(census: &Census<'_>, endpoint: &EndpointName) -> Option<No> {
     };
     let doubt = sight.doubt()?;
     let no = No::from(doubt);
-    Some(No { why: format!("it may be on {endpoint}, and {}", no.why), ..no })
+    Some(No { why: format!("it may be on {endpoint}: {}", no.why), ..no })
 }

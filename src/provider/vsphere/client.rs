@@ -17,7 +17,9 @@ use crate::xml::Limits;
 
 /// Longest silence on an open connection. More than [`super::task::WAIT_SECONDS`], which the server spends silent.
 const READ_TIMEOUT: Duration = Duration::from_mins(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// Idle connections are dropped before a server or proxy does, whose close might cross a call on its way.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One server.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .pool_max_idle_per_host(16)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("tierwright/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {

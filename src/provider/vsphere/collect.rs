@@ -3,14 +3,14 @@
 //! ```text
 //! first, and hourly    one view over everything: all properties of all VMs, and the rest
 //! otherwise            the same view: light properties; then the heavy ones of VMs whose changeVersion moved
-//! VMs that a folder or pool holds and the view did not show: asked for by name, in one call
+//! what a folder, cluster or pool holds and the view did not show: asked for by reference, in one call
 //! VMs known before and seen nowhere: looked up one by one
 //! ```
 //!
-//! A list is only believed whole when it holds every VM that a folder or pool claims and every host that a cluster
-//! claims. Nothing here waits for a guest.
+//! A list is only believed whole when, from the root folder down, everything that something claims to hold was told of:
+//! datacenters, folders, clusters, hosts, pools, VMs. Nothing here waits for a guest.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::session::{Door, Session};
 use super::soap::Moref;
 use super::tree::{self, Entity, Tree};
 use super::{capabilities, find};
-use crate::inventory::{Image, Missing, Observed};
+use crate::inventory::{Image, Known, Missing, Observed};
 use crate::model::{Config, ObservedVm, OwnId, Placed};
 
 /// Heavy properties are read of all VMs at least so often, should a server not move `changeVersion` for some change.
@@ -56,7 +56,7 @@ fn item(object: &Object<'_, '_>) -> Option<Item> {
 }
 
 /// Everything of one endpoint.
-pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[OwnId]) -> Result<Observed, Failure> {
+pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[Known]) -> Result<Observed, Failure> {
     // Held throughout: two collections at once would only do the same work twice.
     let mut memory = memory.lock().await;
     let memory = &mut *memory;
@@ -73,7 +73,7 @@ pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[OwnId]
     }
 }
 
-async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[OwnId]) -> Result<Observed, Failure> {
+async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[Known]) -> Result<Observed, Failure> {
     let all = memory.all_at.is_none_or(|at| at.elapsed() > ALL_EVERY);
     let kinds: Vec<&str> = std::iter::once("VirtualMachine").chain(tree::KINDS.iter().copied()).collect();
     let view = find::view_of(door, session, &kinds).await?;
@@ -83,19 +83,19 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
     reading.ask_again(door, session).await?;
     reading.read_heavy(door, session, memory).await?;
     if all {
-        memory.all_at = Some(Instant::now());
+        memory.all_at = Some(crate::clock::instant());
     }
     let mut observed = reading.observed(session);
     memory.remember(&reading);
     let listed: HashSet<&OwnId> = reading.vms.iter().map(|light| &light.id).collect();
     let mut missing = BTreeMap::new();
-    for id in known.iter().filter(|id| !listed.contains(id)) {
-        let answer = match find::missing(door, session, memory, id).await {
+    for known in known.iter().filter(|known| !listed.contains(&known.id)) {
+        let answer = match find::missing(door, session, memory, known).await {
             Err(failure) if failure.is_not_authenticated() => return Err(failure),
             Err(failure) => Missing::Unknown(failure.to_string()),
             Ok(answer) => answer,
         };
-        missing.insert(id.clone(), answer);
+        missing.insert(known.id.clone(), answer);
     }
     observed.missing = missing;
     Ok(observed)
@@ -108,7 +108,7 @@ async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> R
     }
     let mut wanted = vec![Wanted { kind: "VirtualMachine", paths: &paths }];
     wanted.extend(tree::WANTED);
-    property::read(door, session, &wanted, &From::View(view), item).await
+    property::read(door, session, &wanted, &From::Rooted(view, &session.content.root_folder), item).await
 }
 
 impl Memory {
@@ -135,7 +135,7 @@ struct Reading {
     vms: Vec<Light>,
     heavy: HashMap<Moref, Arc<Heavy>>,
     tree: Tree,
-    /// VMs that something claims and nothing tells of.
+    /// What something claims and nothing tells of.
     lost: Vec<Moref>,
 }
 
@@ -160,26 +160,42 @@ impl Reading {
         self.vms.push(*light);
     }
 
-    /// VMs that folders and pools claim and the view did not show: made a moment ago, or left out.
+    /// What folders, clusters and pools claim and the view did not show: made a moment ago, or left out. What turns up
+    /// may claim more.
     async fn ask_again(&mut self, door: &Door, session: &Session) -> Result<(), Failure> {
-        let seen: HashSet<&Moref> = self.vms.iter().map(|light| &light.moref).collect();
-        let claimed: HashSet<&Moref> = self.tree.claimed_vms().filter(|moref| !seen.contains(moref)).collect();
-        if claimed.is_empty() {
-            return Ok(());
-        }
-        let mut claimed: Vec<Moref> = claimed.into_iter().cloned().collect();
-        claimed.sort();
+        let root = &session.content.root_folder;
         let paths: Vec<_> = LIGHT.iter().chain(HEAVY).copied().collect();
-        let wanted = [Wanted { kind: "VirtualMachine", paths: &paths }];
-        for item in property::read(door, session, &wanted, &From::Objects(&claimed), item).await? {
-            if let Item::Vm(light, heavy) = item {
-                self.add(light, heavy);
+        let mut wanted = vec![Wanted { kind: "VirtualMachine", paths: &paths }];
+        wanted.extend(tree::WANTED);
+        let mut asked = BTreeSet::new();
+        loop {
+            let unseen: BTreeSet<Moref> =
+                self.unseen(root).into_iter().filter(|moref| !asked.contains(moref)).collect();
+            if unseen.is_empty() {
+                break;
+            }
+            let list: Vec<Moref> = unseen.iter().cloned().collect();
+            asked.extend(unseen);
+            for item in property::read(door, session, &wanted, &From::Objects(&list), item).await? {
+                match item {
+                    Item::Vm(light, heavy) => self.add(light, heavy),
+                    Item::Other(entity) => self.tree.add(*entity),
+                }
             }
         }
-        let seen: HashSet<&Moref> = self.vms.iter().map(|light| &light.moref).collect();
-        claimed.retain(|moref| !seen.contains(moref));
-        self.lost = claimed;
+        self.lost = self.unseen(root).into_iter().collect();
         Ok(())
+    }
+
+    /// The root, and what something claims, as far as nothing told of it.
+    fn unseen(&self, root: &Moref) -> BTreeSet<Moref> {
+        let vms: HashSet<&Moref> = self.vms.iter().map(|light| &light.moref).collect();
+        self.tree
+            .claims()
+            .chain(std::iter::once(root))
+            .filter(|moref| tree::is_read(&moref.kind) && !vms.contains(moref) && self.tree.get(moref).is_none())
+            .cloned()
+            .collect()
     }
 
     /// Heavy properties of the VMs whose configuration changed, from memory for the rest.
@@ -236,9 +252,8 @@ impl Reading {
     }
 
     fn incomplete(&self) -> Option<String> {
-        let lost = (!self.lost.is_empty()).then(|| {
-            format!("{} VMs that folders hold are not told of, such as {}", self.lost.len(), self.lost[0].value)
-        });
+        let lost = (!self.lost.is_empty())
+            .then(|| format!("{} things that others hold are not told of, such as {}", self.lost.len(), self.lost[0]));
         match (lost, self.tree.gaps()) {
             (Some(lost), Some(gaps)) => Some(format!("{lost}; {gaps}")),
             (lost, gaps) => lost.or(gaps),

@@ -18,14 +18,15 @@ pub(super) fn has_news(order: &CreateVm) -> bool {
 }
 
 /// The entries of the extra configuration. The mark tells the MACs.
-pub(super) fn entries(order: &CreateVm, mark: &Mark, user_data: Option<&Secret>) -> Vec<(&'static str, String)> {
+pub(super) fn entries(order: &CreateVm, mark: &Mark, user_data: Option<&Secret>) -> Vec<(&'static str, Secret)> {
+    let base64 = || Secret::new("base64".to_owned());
     let mut entries = vec![
-        ("guestinfo.metadata", STANDARD.encode(metadata(order, mark).to_string())),
-        ("guestinfo.metadata.encoding", "base64".to_owned()),
+        ("guestinfo.metadata", Secret::new(STANDARD.encode(metadata(order, mark).to_string()))),
+        ("guestinfo.metadata.encoding", base64()),
     ];
     if let Some(user_data) = user_data.filter(|_| order.cloud_init) {
-        entries.push(("guestinfo.userdata", STANDARD.encode(user_data.expose())));
-        entries.push(("guestinfo.userdata.encoding", "base64".to_owned()));
+        entries.push(("guestinfo.userdata", Secret::new(STANDARD.encode(user_data.expose()))));
+        entries.push(("guestinfo.userdata.encoding", base64()));
     }
     entries
 }
@@ -35,15 +36,19 @@ fn metadata(order: &CreateVm, mark: &Mark) -> Value {
     metadata.insert("instance-id".to_owned(), json!(order.identity.to_string()));
     metadata.insert("local-hostname".to_owned(), json!(hostname(order.name.as_str())));
     let ethernets: Map<String, Value> =
-        order.nics.iter().filter_map(|nic| Some((nic.name.clone(), ethernet(nic, mark)?))).collect();
+        order.nics.iter().filter_map(|nic| Some((nic.name.clone(), ethernet(nic, mac_of(nic, mark))?))).collect();
     if order.nics.iter().any(|nic| !nic.addresses.is_empty()) {
         metadata.insert("network".to_owned(), json!({"version": 2, "ethernets": ethernets}));
     }
     Value::Object(metadata)
 }
 
-fn ethernet(nic: &NicOrder, mark: &Mark) -> Option<Value> {
-    let mac = nic.mac.as_ref().or_else(|| mark.nics.get(&nic.name)?.mac.as_ref())?.to_lowercase();
+fn mac_of<'a>(nic: &'a NicOrder, mark: &'a Mark) -> Option<&'a str> {
+    nic.mac.as_deref().or_else(|| mark.nics.get(&nic.name)?.mac.as_deref())
+}
+
+fn ethernet(nic: &NicOrder, mac: Option<&str>) -> Option<Value> {
+    let mac = mac?.to_lowercase();
     let mut ethernet = Map::new();
     ethernet.insert("match".to_owned(), json!({"macaddress": mac}));
     if nic.addresses.is_empty() {
@@ -62,4 +67,35 @@ fn ethernet(nic: &NicOrder, mark: &Mark) -> Option<Value> {
 fn hostname(name: &str) -> String {
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     plain.trim_matches(['-', '.']).chars().take(63).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostname_holds_only_what_a_guest_may_be_called() {
+        assert_eq!(hostname("db_01 prod."), "db-01-prod");
+        assert_eq!(hostname(&"x".repeat(80)).len(), 63);
+    }
+
+    #[test]
+    fn a_card_with_addresses_is_told_them_by_its_mac() {
+        let nic = NicOrder {
+            name: "eth0".to_owned(),
+            network: crate::model::NetworkTarget { name: "n".to_owned(), vlan: None },
+            mac: Some("00:50:56:00:00:0A".to_owned()),
+            addresses: vec!["10.1.2.3/24".to_owned()],
+            gateway: Some("10.1.2.1".parse().unwrap()),
+        };
+        let told = nic_json(&nic);
+        assert_eq!(told["match"]["macaddress"], "00:50:56:00:00:0a");
+        assert_eq!(told["addresses"][0], "10.1.2.3/24");
+        assert_eq!(told["routes"][0]["via"], "10.1.2.1");
+        assert_eq!(nic_json(&NicOrder { addresses: Vec::new(), ..nic })["dhcp4"], true);
+    }
+
+    fn nic_json(nic: &NicOrder) -> Value {
+        ethernet(nic, nic.mac.as_deref()).unwrap()
+    }
 }

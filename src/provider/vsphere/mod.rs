@@ -33,6 +33,8 @@ mod place;
 mod power;
 mod property;
 mod reconfigure;
+#[cfg(test)]
+mod recorded;
 mod rights;
 mod session;
 mod soap;
@@ -48,8 +50,8 @@ use self::collect::Memory;
 use self::fault::Failure;
 use self::session::{Door, Session};
 use self::work::Work;
-use super::{Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
-use crate::inventory::{Capabilities, Observed};
+use super::{ErrorKind, Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
+use crate::inventory::{Capabilities, Known, Missing, Observed};
 use crate::model::{EndpointName, HypervisorType, OwnId};
 use crate::settings::EndpointSettings;
 
@@ -68,6 +70,22 @@ impl Vsphere {
         match Door::new(settings) {
             Ok(door) => Ok(Self { endpoint, door, memory: Mutex::default() }),
             Err(failure) => Err(failure.into_error(&endpoint, "connect", None)),
+        }
+    }
+
+    /// Nothing was found: is there nothing, or is it hidden from us?
+    async fn nothing(&self, id: &OwnId) -> Result<Found, ProviderError> {
+        let known = Known { id: id.clone(), handle: "".into() };
+        let memory = self.memory.lock().await;
+        let (memory, known) = (&*memory, &known);
+        let answer = self
+            .door
+            .within(|session| async move { find::missing(&self.door, &session, memory, known).await })
+            .await
+            .map_err(self.failed("find a VM"))?;
+        match answer {
+            Missing::NotFound => Ok(Found::Nothing),
+            Missing::Unknown(why) => Err(self.failed("find a VM")(Failure::because(ErrorKind::Denied, why))),
         }
     }
 
@@ -97,7 +115,7 @@ impl Provider for Vsphere {
         Ok(capabilities(&session))
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         collect::collect(&self.door, &self.memory, known).await.map_err(self.failed("read the inventory"))
     }
 
@@ -118,7 +136,7 @@ impl Provider for Vsphere {
             .await
             .map_err(self.failed("find a VM"))?;
         Ok(match found.len() {
-            0 => Found::Nothing,
+            0 => return self.nothing(&id).await,
             1 => Found::Vm(Box::new(found.remove(0))),
             _ => Found::Several(found),
         })

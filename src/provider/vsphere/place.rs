@@ -147,7 +147,7 @@ impl Work<'_> {
 
     /// The VM folder, made where missing and allowed.
     async fn folder(&self, datacenter: &Entity, placement: &Placement) -> Result<Moref, StepError> {
-        let Facts::Datacenter { vm_folder: Some(root) } = &datacenter.facts else {
+        let Facts::Datacenter { vm_folder: Some(root), .. } = &datacenter.facts else {
             return Err(self.failed("find the placement")(wrong("its datacenter has no VM folder")));
         };
         let tree = self.tree().await?;
@@ -169,7 +169,9 @@ impl Work<'_> {
     }
 
     async fn make_folder(&self, parent: &Moref, name: &str) -> Result<Moref, StepError> {
-        // Another step may have made it since the tree was read.
+        // One at a time: several creates at once would otherwise all find it missing. Another step may have made it since
+        // the tree was read.
+        let _alone = self.door.folders.lock().await;
         if let Some(found) = folder_in(&self.read_tree().await?, parent, name) {
             return Ok(found);
         }

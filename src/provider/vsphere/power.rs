@@ -12,7 +12,7 @@ use super::soap::Request;
 use super::spec::ConfigSpec;
 use super::task::{self, Watch};
 use super::work::{Change, Work};
-use crate::model::{GuestAgent, PowerState, Shutdown, VmName};
+use crate::model::{GuestAgent, PowerState, Secret, Shutdown, VmName};
 use crate::provider::{ErrorKind, StepError};
 
 /// How often a wait for a guest looks whether the step should stop.
@@ -139,7 +139,7 @@ impl Work<'_> {
         if machine.heavy.mark.is_none() {
             return Ok(());
         }
-        let spec = ConfigSpec { extra: vec![(MARK_KEY, String::new())], ..ConfigSpec::default() };
+        let spec = ConfigSpec { extra: vec![(MARK_KEY, Secret::new(String::new()))], ..ConfigSpec::default() };
         self.send_spec(&machine, &spec, "remove the mark", || async { Ok(self.machine().await?.heavy.mark.is_none()) })
             .await
     }

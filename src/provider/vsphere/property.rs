@@ -27,6 +27,8 @@ pub(super) struct Wanted<'a> {
 pub(super) enum From<'a> {
     /// Everything a view shows.
     View(&'a Moref),
+    /// The same, and the view's root, which it does not show itself.
+    Rooted(&'a Moref, &'a Moref),
     /// These objects. Those that are not there any more are left out of the answer.
     Objects(&'a [Moref]),
 }
@@ -89,8 +91,13 @@ pub(super) fn filter_spec(writer: &mut Writer, name: &str, wanted: &[Wanted<'_>]
         }
         writer.close();
     }
+    if let From::Rooted(_, root) = from {
+        writer.open("objectSet");
+        reference(writer, "obj", root);
+        writer.leaf("skip", "false").close();
+    }
     match from {
-        From::View(view) => {
+        From::View(view) | From::Rooted(view, _) => {
             writer.open("objectSet");
             reference(writer, "obj", view);
             writer.leaf("skip", "true");

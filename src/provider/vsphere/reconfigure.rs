@@ -126,11 +126,10 @@ impl Work<'_> {
                     .map_err(failed())?;
             }
             Change::ConnectNic { nic, connected } => {
-                let running = draft.machine.power() == crate::model::PowerState::Running;
                 let detail = format!("{} NIC {}", if *connected { "connect" } else { "disconnect" }, nic.name);
                 draft
                     .edit_nic(nic, detail, |device| {
-                        device.put(connectable(device, *connected, running), &["key", "deviceInfo", "backing"]);
+                        device.put(connectable(device, *connected), &["key", "deviceInfo", "backing"]);
                     })
                     .map_err(failed())?;
             }
@@ -330,7 +329,7 @@ pub(super) fn grown(device: &Node, size: Bytes) -> Node {
     device
 }
 
-fn connectable(nic: &Node, connected: bool, running: bool) -> Node {
+fn connectable(nic: &Node, connected: bool) -> Node {
     let word = |yes: bool| if yes { "true" } else { "false" };
     let mut connect = nic.child("connectable").cloned().unwrap_or_else(|| {
         Node::leaf("connectable", "")
@@ -339,7 +338,8 @@ fn connectable(nic: &Node, connected: bool, running: bool) -> Node {
             .with(Node::leaf("connected", "true"))
     });
     connect.set("startConnected", word(connected));
-    connect.set("connected", word(connected && running));
+    // A server takes no notice of this one while the VM is off.
+    connect.set("connected", word(connected));
     connect
 }
 

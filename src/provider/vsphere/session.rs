@@ -5,8 +5,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::client::{Client, With};
 use super::fault::Failure;
@@ -18,11 +20,13 @@ use crate::xml::Element;
 
 /// Before the server has said what it speaks: every version from 6.7 on takes this.
 const FIRST_VERSION: &str = "6.7";
+/// How long a password that was refused is not tried again.
+const REFUSED_FOR: Duration = Duration::from_mins(5);
 
 /// One login, and what the server said of itself.
 #[derive(Debug)]
 pub(super) struct Session {
-    cookie: Option<String>,
+    cookie: Option<Secret>,
     /// Names the session for `AuthorizationManager`.
     pub key: String,
     /// Where things are.
@@ -79,6 +83,10 @@ pub(super) struct Door {
     username: String,
     password: PasswordFrom,
     session: Mutex<Option<Arc<Session>>>,
+    /// A password that was refused, the server's words, and when.
+    refused: Mutex<Option<(Secret, String, Instant)>>,
+    /// Held while a folder is made.
+    pub folders: Mutex<()>,
 }
 
 impl Door {
@@ -94,6 +102,8 @@ impl Door {
             username: settings.username.clone(),
             password: settings.password.clone(),
             session: Mutex::new(None),
+            refused: Mutex::new(None),
+            folders: Mutex::default(),
         })
     }
 
@@ -131,7 +141,7 @@ impl Door {
 
     /// One call in this very session.
     pub(super) async fn call_in(&self, session: &Session, request: &Request) -> Result<Answer, Failure> {
-        let with = With { version: &session.content.api_version, cookie: session.cookie.as_deref() };
+        let with = With { version: &session.content.api_version, cookie: session.cookie.as_ref().map(Secret::expose) };
         Ok(self.client.send(request, with).await?.0)
     }
 
@@ -160,14 +170,32 @@ impl Door {
             tree.child("returnval").ok_or_else(|| Failure::senseless("a server that does not say what it is"))?;
         let content = Content::of(returned)?;
         let password = self.read_password().await?;
+        self.check_not_refused(&password).await?;
         let request = Request::new("Login", &content.session_manager, |writer| {
             writer.leaf("userName", &self.username).leaf("password", password.expose());
         })?;
         let with = With { version: &content.api_version, cookie: first_cookie.as_deref() };
-        let (answer, cookie) = self.client.send(&request, with).await?;
+        let (answer, cookie) = match self.client.send(&request, with).await {
+            Err(Failure::Fault(fault)) if fault.kind == "InvalidLogin" => {
+                *self.refused.lock().await = Some((password, fault.to_string(), crate::clock::instant()));
+                return Err(Failure::Fault(fault));
+            }
+            answer => answer?,
+        };
         let key = answer.tree()?.path(&["returnval", "key"]).map(|key| key.trimmed().to_owned()).unwrap_or_default();
         tracing::debug!(product = content.product, "logged in");
-        Ok(Session { cookie: cookie.or(first_cookie), key, content })
+        Ok(Session { cookie: cookie.or(first_cookie).map(Secret::new), key, content })
+    }
+
+    /// The same wrong password again and again would lock the account (vCenter's default: five times in three minutes).
+    async fn check_not_refused(&self, password: &Secret) -> Result<(), Failure> {
+        match &*self.refused.lock().await {
+            Some((refused, words, at)) if refused == password && at.elapsed() < REFUSED_FOR => {
+                let why = format!("{words}; the same password is not tried again for some minutes");
+                Err(Failure::because(ErrorKind::Denied, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Read at each login, so that a rotated one is taken up.

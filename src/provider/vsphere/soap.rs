@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::fault::{Failure, Fault};
+use crate::model::Secret;
 use crate::xml::{Element, Head, Limits, Reader, Writer, XSI, XmlError};
 
 /// Namespace of everything vim25 says.
@@ -46,8 +47,8 @@ impl fmt::Display for Moref {
 pub(super) struct Request {
     /// The method, such as `ReconfigVM_Task`.
     pub method: &'static str,
-    /// The whole envelope. May hold secrets: never shown.
-    envelope: String,
+    /// The whole envelope. May hold a password or cloud-init data.
+    envelope: Secret,
 }
 
 impl Request {
@@ -68,12 +69,12 @@ impl Request {
             .attribute("xmlns", VIM25);
         reference(&mut writer, "_this", this);
         arguments(&mut writer);
-        Ok(Self { method, envelope: writer.finish()? })
+        Ok(Self { method, envelope: Secret::new(writer.finish()?) })
     }
 
     /// The bytes to send.
     pub(super) fn body(&self) -> String {
-        self.envelope.clone()
+        self.envelope.expose().to_owned()
     }
 }
 

@@ -7,7 +7,7 @@ use super::device::Bus;
 use super::node::Node;
 use super::soap::{Moref, option};
 use crate::mark::{self, Mark};
-use crate::model::{Bytes, Firmware, GuestOs};
+use crate::model::{Bytes, Firmware, GuestOs, Secret};
 use crate::xml::Writer;
 
 /// What a reconfigure or create says. Everything left out stays as it is.
@@ -23,8 +23,8 @@ pub(super) struct ConfigSpec {
     pub cpus: Option<u32>,
     pub memory: Option<Bytes>,
     pub devices: Vec<DeviceChange>,
-    /// Extra configuration, key and value. Values may be secret.
-    pub extra: Vec<(&'static str, String)>,
+    /// Extra configuration, key and value; some values are secret.
+    pub extra: Vec<(&'static str, Secret)>,
     pub firmware: Option<Firmware>,
 }
 
@@ -82,7 +82,7 @@ pub(super) enum Backing {
 impl ConfigSpec {
     /// Nothing but a mark.
     pub(super) fn marking(mark: &Mark) -> Self {
-        Self { extra: vec![(MARK_KEY, mark::write(mark))], ..Self::default() }
+        Self { extra: vec![(MARK_KEY, Secret::new(mark::write(mark)))], ..Self::default() }
     }
 
     /// Does it say anything at all?
@@ -120,7 +120,7 @@ impl ConfigSpec {
             device.write(writer);
         }
         for (key, value) in &self.extra {
-            option(writer, "extraConfig", key, value);
+            option(writer, "extraConfig", key, value.expose());
         }
         let firmware = self.firmware.map(|firmware| match firmware {
             Firmware::Bios => "bios",

@@ -102,7 +102,7 @@ pub(super) async fn watch(
     watch: &Watch<'_>,
     enough: &mut (dyn FnMut(&Object<'_, '_>) -> bool + Send),
 ) -> Result<bool, Failure> {
-    let deadline = watch.limit.map(|limit| tokio::time::Instant::now() + limit);
+    let deadline = watch.limit.map(|limit| crate::clock::instant() + limit);
     let mut patience = PATIENCE.iter();
     loop {
         let session = door.session().await?;
@@ -150,7 +150,7 @@ async fn watch_with(
     loop {
         let wait = match deadline {
             Some(deadline) => {
-                let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+                let left = deadline.saturating_duration_since(crate::clock::instant());
                 if !version.is_empty() && (left.is_zero() || (watch.stop)()) {
                     return Ok(false);
                 }

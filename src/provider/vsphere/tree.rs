@@ -13,7 +13,10 @@ use crate::model::{Bytes, NetworkTarget};
 /// What is read of each type. Subtypes (clusters, distributed port groups, vApps) come with their base type.
 pub(super) const WANTED: &[Wanted<'static>] = &[
     Wanted { kind: "Folder", paths: &["name", "parent", "childEntity"] },
-    Wanted { kind: "Datacenter", paths: &["name", "parent", "vmFolder"] },
+    Wanted {
+        kind: "Datacenter",
+        paths: &["name", "parent", "vmFolder", "hostFolder", "datastoreFolder", "networkFolder"],
+    },
     Wanted { kind: "ComputeResource", paths: &["name", "parent", "host", "resourcePool"] },
     Wanted {
         kind: "HostSystem",
@@ -27,7 +30,7 @@ pub(super) const WANTED: &[Wanted<'static>] = &[
             "network",
         ],
     },
-    Wanted { kind: "ResourcePool", paths: &["name", "parent", "owner", "vm"] },
+    Wanted { kind: "ResourcePool", paths: &["name", "parent", "owner", "resourcePool", "vm"] },
     Wanted {
         kind: "Datastore",
         paths: &[
@@ -51,6 +54,26 @@ pub(super) const WANTED: &[Wanted<'static>] = &[
 pub(super) const KINDS: &[&str] =
     &["Folder", "Datacenter", "ComputeResource", "HostSystem", "ResourcePool", "Datastore", "Network"];
 
+/// Is something of that type read at all? A folder may also hold what is of no interest, such as a switch.
+pub(super) fn is_read(kind: &str) -> bool {
+    matches!(
+        kind,
+        "VirtualMachine"
+            | "Folder"
+            | "StoragePod"
+            | "Datacenter"
+            | "ComputeResource"
+            | "ClusterComputeResource"
+            | "HostSystem"
+            | "ResourcePool"
+            | "VirtualApp"
+            | "Datastore"
+            | "Network"
+            | "DistributedVirtualPortgroup"
+            | "OpaqueNetwork"
+    )
+}
+
 /// One thing in the inventory.
 #[derive(Debug, Clone)]
 pub(super) struct Entity {
@@ -67,10 +90,10 @@ pub(super) struct Entity {
 #[derive(Debug, Clone)]
 pub(super) enum Facts {
     Folder { children: Vec<Moref> },
-    Datacenter { vm_folder: Option<Moref> },
+    Datacenter { vm_folder: Option<Moref>, folders: Vec<Moref> },
     Compute { hosts: Vec<Moref>, pool: Option<Moref> },
     Host { memory: u64, usable: bool, datastores: Vec<Moref>, networks: Vec<Moref> },
-    Pool { owner: Option<Moref>, vms: Vec<Moref> },
+    Pool { owner: Option<Moref>, pools: Vec<Moref>, vms: Vec<Moref> },
     Datastore { capacity: u64, free: u64, usable: bool },
     Network,
     PortGroup { key: String, switch: Option<Moref> },
@@ -83,7 +106,13 @@ pub(super) fn entity(object: &Object<'_, '_>) -> Option<Entity> {
     let list = |path: &str| object.references(path).collect::<Vec<_>>();
     let facts = match object.moref.kind.as_str() {
         "Folder" | "StoragePod" => Facts::Folder { children: list("childEntity") },
-        "Datacenter" => Facts::Datacenter { vm_folder: object.reference("vmFolder") },
+        "Datacenter" => Facts::Datacenter {
+            vm_folder: object.reference("vmFolder"),
+            folders: ["vmFolder", "hostFolder", "datastoreFolder", "networkFolder"]
+                .into_iter()
+                .filter_map(|path| object.reference(path))
+                .collect(),
+        },
         "ComputeResource" | "ClusterComputeResource" => {
             Facts::Compute { hosts: list("host"), pool: object.reference("resourcePool") }
         }
@@ -94,7 +123,9 @@ pub(super) fn entity(object: &Object<'_, '_>) -> Option<Entity> {
             datastores: list("datastore"),
             networks: list("network"),
         },
-        "ResourcePool" | "VirtualApp" => Facts::Pool { owner: object.reference("owner"), vms: list("vm") },
+        "ResourcePool" | "VirtualApp" => {
+            Facts::Pool { owner: object.reference("owner"), pools: list("resourcePool"), vms: list("vm") }
+        }
         "Datastore" => Facts::Datastore {
             capacity: number("summary.capacity"),
             free: number("summary.freeSpace"),
@@ -164,7 +195,7 @@ impl Tree {
     /// A VM folder's path below its datacenter's VM root; the root itself is the empty path.
     pub(super) fn vm_folder_path(&self, folder: &Moref) -> Option<String> {
         let datacenter = self.datacenter(folder)?;
-        let Facts::Datacenter { vm_folder: Some(root) } = &datacenter.facts else { return None };
+        let Facts::Datacenter { vm_folder: Some(root), .. } = &datacenter.facts else { return None };
         let mut names = Vec::new();
         for entity in self.ancestors(folder) {
             if entity.moref == *root {
@@ -194,32 +225,46 @@ impl Tree {
         names
     }
 
-    /// VMs that folders and pools say they hold.
-    pub(super) fn claimed_vms(&self) -> impl Iterator<Item = &Moref> {
-        self.entities
-            .values()
-            .flat_map(|entity| match &entity.facts {
-                Facts::Folder { children } => children.as_slice(),
-                Facts::Pool { vms, .. } => vms.as_slice(),
-                _ => &[],
-            })
-            .filter(|child| child.kind == "VirtualMachine")
+    /// One more thing, read later.
+    pub(super) fn add(&mut self, entity: Entity) {
+        self.entities.insert(entity.moref.clone(), entity);
     }
 
-    /// What is not whole, if anything: a host that its cluster names and nothing tells of, or one that cannot be read.
+    /// Everything that something here says it holds, from the root down: a whole inventory has all of it.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Moref> {
+        self.entities.values().flat_map(|entity| {
+            let (some, more): (&[Moref], &[Moref]) = match &entity.facts {
+                Facts::Folder { children } => (children, &[]),
+                Facts::Datacenter { folders, .. } => (folders, &[]),
+                Facts::Compute { hosts, pool } => (hosts, pool.as_slice()),
+                Facts::Pool { pools, vms, .. } => (pools, vms),
+                Facts::Host { .. }
+                | Facts::Datastore { .. }
+                | Facts::Network
+                | Facts::PortGroup { .. }
+                | Facts::Opaque { .. } => (&[], &[]),
+            };
+            some.iter().chain(more)
+        })
+    }
+
+    /// What keeps VMs from being seen, if anything: something that holds VMs and cannot be read.
     pub(super) fn gaps(&self) -> Option<String> {
-        let mut gaps = Vec::new();
-        for entity in self.sorted() {
-            if let Facts::Compute { hosts, .. } = &entity.facts {
-                for host in hosts.iter().filter(|host| self.get(host).is_none()) {
-                    gaps.push(format!("host {} of {} is not listed", host.value, entity.name));
-                }
-            }
-            let of_vms = matches!(entity.facts, Facts::Folder { .. } | Facts::Pool { .. } | Facts::Host { .. });
-            if let (true, Some(why)) = (of_vms, &entity.unreadable) {
-                gaps.push(format!("{} {} cannot be read: {why}", entity.moref.kind, entity.moref.value));
-            }
-        }
+        let holds = |entity: &&&Entity| {
+            matches!(
+                entity.facts,
+                Facts::Folder { .. } | Facts::Pool { .. } | Facts::Host { .. } | Facts::Compute { .. }
+            )
+        };
+        let all = self.sorted();
+        let mut gaps: Vec<String> = all
+            .iter()
+            .filter(holds)
+            .filter_map(|entity| {
+                let why = entity.unreadable.as_ref()?;
+                Some(format!("{} {} cannot be read: {why}", entity.moref.kind, entity.moref.value))
+            })
+            .collect();
         let more = gaps.len().saturating_sub(3);
         gaps.truncate(3);
         let text = gaps.join("; ");

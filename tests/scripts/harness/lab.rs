@@ -22,9 +22,7 @@ pub async fn start() -> Lab {
 
 /// Settings beside the manifests.
 pub fn write_settings(lab: &Lab, dir: &Path) -> PathBuf {
-    let path = dir.join("tierwright.yaml");
-    lab.write_settings(&path, Path::new("manifests")).expect("the settings can be written");
-    path
+    lab.write_settings(dir, Path::new("manifests")).expect("the settings can be written")
 }
 
 fn id(world: &World, name: &str) -> Id {

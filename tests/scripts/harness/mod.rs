@@ -84,6 +84,11 @@ impl Stage {
         let root = self.dir.path().to_owned();
         match word {
             "$" => self.tierwright(rest, out),
+            "brief" => {
+                let mut whole = String::new();
+                self.tierwright(rest, &mut whole);
+                out.push_str(&shortened(&whole));
+            }
             "vm" => source::write_vm(&root, words[0], &words[1..]),
             "vms" => {
                 for n in 1..=words[1].parse::<u32>().expect("a count") {
@@ -121,8 +126,8 @@ impl Stage {
             }
         }
         let root = self.dir.path().to_string_lossy().into_owned();
-        for line in stdout.lines().chain(stderr.lines()) {
-            let line = mask::mask(&line.replace(&root, "$DIR"));
+        let lines = stdout.lines().chain(stderr.lines()).map(|line| mask::mask(&line.replace(&root, "$DIR")));
+        for line in in_order(lines.collect()) {
             out.push_str(format!("    {line}").trim_end());
             out.push('\n');
         }
@@ -154,9 +159,31 @@ impl Stage {
             out.push_str("    none\n");
         }
         for (vm, _, operation) in lines {
-            let _ = writeln!(out, "    {vm}: {operation}");
+            let _ = writeln!(out, "    {}: {operation}", mask::mask(&vm));
         }
     }
+}
+
+/// The first ten lines and the last eight of a long output.
+fn shortened(whole: &str) -> String {
+    let lines: Vec<&str> = whole.lines().collect();
+    if lines.len() <= 20 {
+        return whole.to_owned();
+    }
+    let (first, last) = (&lines[..10], &lines[lines.len() - 8..]);
+    format!("{}\n    ... {} lines ...\n{}\n", first.join("\n"), lines.len() - 18, last.join("\n"))
+}
+
+/// Steps on different VMs end in any order; what is told of them is sorted.
+fn in_order(mut lines: Vec<String>) -> Vec<String> {
+    let is_end = |line: &String| line.starts_with("  done ");
+    let mut from = 0;
+    while let Some(start) = lines[from..].iter().position(is_end).map(|at| from + at) {
+        let end = lines[start..].iter().position(|line| !is_end(line)).map_or(lines.len(), |at| start + at);
+        lines[start..end].sort();
+        from = end;
+    }
+    lines
 }
 
 impl Stage {

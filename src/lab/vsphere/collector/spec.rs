@@ -13,12 +13,27 @@ const MAX_PARTS: usize = 5_000;
 /// What is asked.
 #[derive(Debug, Clone)]
 pub(in crate::lab::vsphere) struct Spec {
-    /// Type and its paths.
-    pub properties: Vec<(&'static str, Vec<Path>)>,
+    /// What is asked of which objects.
+    properties: Vec<Asked>,
     /// Where to start.
     pub starts: Vec<Start>,
     /// Where to go on; selections name these by number.
     pub traversals: Vec<Traversal>,
+}
+
+/// Paths asked of objects of a type.
+#[derive(Debug, Clone)]
+struct Asked {
+    kind: &'static str,
+    /// Of this type alone, not of those below: what `all` means differs by type.
+    exact: bool,
+    paths: Vec<Path>,
+}
+
+impl Asked {
+    fn of(&self, kind: &str) -> bool {
+        if self.exact { kind == self.kind } else { schema().is_a(kind, self.kind) }
+    }
 }
 
 /// An object to start from.
@@ -44,17 +59,17 @@ impl Spec {
         let mut properties = Vec::new();
         for set in data.datas("propSet") {
             let named = set.text("type").unwrap_or_default();
-            let Some((kind, found)) = schema().find(named).filter(|(_, found)| found.managed) else {
+            let Some((kind, _)) = schema().find(named).filter(|(_, found)| found.managed) else {
                 return Err(Fault::invalid_argument("specSet.propSet.type"));
             };
-            let _ = found;
-            let paths = if set.flag("all") == Some(true) {
-                all_paths(kind)
-            } else {
-                let texts = set.list("pathSet").iter().filter_map(|path| path.as_text());
-                texts.map(|text| check_path(kind, text)).collect::<Result<_, _>>()?
-            };
-            properties.push((kind, paths));
+            if set.flag("all") == Some(true) {
+                let below = schema().managed_below(kind);
+                properties.extend(below.map(|kind| Asked { kind, exact: true, paths: all_paths(kind) }));
+                continue;
+            }
+            let texts = set.list("pathSet").iter().filter_map(|path| path.as_text());
+            let paths = texts.map(|text| check_path(kind, text)).collect::<Result<_, _>>()?;
+            properties.push(Asked { kind, exact: false, paths });
         }
         let mut reading = Reading::default();
         let sets: Vec<&Data> = data.datas("objectSet").collect();
@@ -68,7 +83,7 @@ impl Spec {
             starts.push(Start { object: object.clone(), skip: set.flag("skip").unwrap_or(false), select });
         }
         let traversals = reading.finish()?;
-        let parts = traversals.len() + starts.len() + properties.iter().map(|(_, paths)| paths.len()).sum::<usize>();
+        let parts = traversals.len() + starts.len() + properties.iter().map(|asked| asked.paths.len()).sum::<usize>();
         if parts > MAX_PARTS {
             return Err(Fault::invalid_argument("specSet"));
         }
@@ -77,12 +92,12 @@ impl Spec {
 
     /// The paths asked of an object of this type.
     pub fn paths_of(&self, kind: &str) -> impl Iterator<Item = &Path> {
-        self.properties.iter().filter(move |(wanted, _)| schema().is_a(kind, wanted)).flat_map(|(_, paths)| paths)
+        self.properties.iter().filter(move |asked| asked.of(kind)).flat_map(|asked| &asked.paths)
     }
 
     /// Is anything asked of objects of this type?
     pub fn wants(&self, kind: &str) -> bool {
-        self.properties.iter().any(|(wanted, _)| schema().is_a(kind, wanted))
+        self.properties.iter().any(|asked| asked.of(kind))
     }
 }
 

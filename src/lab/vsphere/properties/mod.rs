@@ -178,7 +178,8 @@ fn entity(name: &str, parent: Option<Ref>, wanted: &str) -> Option<Value> {
         | "disabledMethod"
         | "declaredAlarmState"
         | "triggeredAlarmState"
-        | "tag" => Some(Value::List(Vec::new())),
+        | "tag"
+        | "recentTask" => Some(Value::List(Vec::new())),
         "effectiveRole" => Some(Value::List(vec![Value::Int(-1)])),
         _ => None,
     }

@@ -220,8 +220,22 @@ pub(super) fn datastore(scope: &Scope<'_>, id: Id, path: &[&str]) -> Option<Valu
                 .with("freeSpace", free)
                 .with("maxFileSize", 70_368_744_177_664_i64)
                 .with("maxVirtualDiskCapacity", 68_169_720_922_112_i64)
-                .with("maxMemoryFileSize", 70_368_744_177_664_i64);
+                .with("maxMemoryFileSize", 70_368_744_177_664_i64)
+                .with("maxPhysicalRDMFileSize", 70_368_744_177_664_i64)
+                .with("maxVirtualRDMFileSize", 68_169_720_922_112_i64);
             rest_of(info.into(), &path[1..])
+        }
+        "capability" => {
+            let yes = [
+                "directoryHierarchySupported",
+                "rawDiskMappingsSupported",
+                "perFileThinProvisioningSupported",
+                "topLevelDirectoryCreateSupported",
+                "vmdkExpandSupported",
+            ];
+            let no = ["storageIORMSupported", "nativeSnapshotSupported", "seSparseSupported"];
+            let data = yes.into_iter().fold(Data::new("DatastoreCapability"), |data, name| data.with(name, true));
+            rest_of(no.into_iter().fold(data, |data, name| data.with(name, false)).into(), &path[1..])
         }
         "host" => Some(Value::list(
             world.hosts.keys().filter(|host| at.hosts.is_empty() || at.hosts.contains(host)).map(|host| {
@@ -262,12 +276,19 @@ pub(super) fn network(scope: &Scope<'_>, id: Id, path: &[&str]) -> Option<Value>
         ("key", Some(more)) => Some(more.key.as_str().into()),
         ("portKeys", Some(_)) => Some(Value::List(Vec::new())),
         ("config", Some(more)) => {
+            let policy = Data::new("DVPortgroupPolicy")
+                .with("blockOverrideAllowed", true)
+                .with("shapingOverrideAllowed", false)
+                .with("vendorConfigOverrideAllowed", false)
+                .with("livePortMovingAllowed", false)
+                .with("portConfigResetAtDisconnect", true);
             let config = Data::new("DVPortgroupConfigInfo")
                 .with("key", more.key.as_str())
                 .with("name", at.name.as_str())
                 .with("numPorts", 8)
                 .with("distributedVirtualSwitch", switch_ref(more.switch))
                 .with("type", "earlyBinding")
+                .with("policy", policy)
                 .with("configVersion", "0")
                 .with("autoExpand", true)
                 .with("uplink", false);

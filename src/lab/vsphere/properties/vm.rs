@@ -131,7 +131,8 @@ pub(super) fn property(scope: &Scope<'_>, vm: &Vm, path: &[&str]) -> Option<Valu
         "datastore" => Some(datastores(&view)),
         "network" => Some(networks(&view)),
         "snapshot" => rest_of(snapshot_info(&view)?, &path[1..]),
-        "rootSnapshot" => Some(Value::list(vm.snapshots.first().map(|first| snapshot_ref(first.id)))),
+        "rootSnapshot" => vm.snapshots.first().map(|first| Value::list([snapshot_ref(first.id)])),
+        "capability" => rest_of(capability().into(), &path[1..]),
         "guestHeartbeatStatus" => Some(Value::Word(if vm.tools_run() { "green" } else { "gray" })),
         "recentTask" => Some(recent_tasks(scope, Some(vm.id))),
         name => entity(&vm.name, Some(reference(scope.world, vm.folder)), name),
@@ -148,6 +149,65 @@ pub(super) fn snapshot_property(scope: &Scope<'_>, vm: &Vm, id: Id, path: &[&str
         "value" | "availableField" => Some(Value::List(Vec::new())),
         _ => None,
     }
+}
+
+/// As recorded.
+fn capability() -> Data {
+    let yes = [
+        "snapshotOperationsSupported",
+        "multipleSnapshotsSupported",
+        "snapshotConfigSupported",
+        "poweredOffSnapshotsSupported",
+        "memorySnapshotsSupported",
+        "revertToSnapshotSupported",
+        "quiescedSnapshotsSupported",
+        "lockSnapshotsSupported",
+        "cpuFeatureMaskSupported",
+        "s1AcpiManagementSupported",
+        "vmNpivWwnSupported",
+        "npivWwnOnNonRdmVmSupported",
+        "vmNpivWwnDisableSupported",
+        "vmNpivWwnUpdateSupported",
+        "swapPlacementSupported",
+        "toolsSyncTimeSupported",
+        "diskSharesSupported",
+        "bootOptionsSupported",
+        "bootRetryOptionsSupported",
+        "settingVideoRamSizeSupported",
+        "changeTrackingSupported",
+        "multipleCoresPerSocketSupported",
+        "hostBasedReplicationSupported",
+        "guestAutoLockSupported",
+        "memoryReservationLockSupported",
+        "featureRequirementSupported",
+        "poweredOnMonitorTypeChangeSupported",
+        "seSparseDiskSupported",
+        "nestedHVSupported",
+        "vPMCSupported",
+        "virtualMmuUsageIgnored",
+        "virtualExecUsageIgnored",
+        "diskOnlySnapshotOnSuspendedVMSupported",
+        "suspendToMemorySupported",
+        "toolsSyncTimeAllowSupported",
+        "changeModeDisksSupported",
+    ];
+    let no = [
+        "disableSnapshotsSupported",
+        "consolePreferencesSupported",
+        "settingScreenResolutionSupported",
+        "toolsAutoUpdateSupported",
+        "virtualMmuUsageSupported",
+        "settingDisplayTopologySupported",
+        "recordReplaySupported",
+        "secureBootSupported",
+        "perVmEvcSupported",
+        "sevSupported",
+        "pmemFailoverSupported",
+        "requireSgxAttestationSupported",
+        "vendorDeviceGroupSupported",
+    ];
+    let data = yes.into_iter().fold(Data::new("VirtualMachineCapability"), |data, name| data.with(name, true));
+    no.into_iter().fold(data, |data, name| data.with(name, false))
 }
 
 fn tools_status(vm: &Vm) -> &'static str {

@@ -81,12 +81,14 @@ pub(super) const CONFIG: &[Entry] = &[
         Some(if hot { MEMORY_INCREMENT } else { 0 }.into())
     }),
     Leaf("extraConfig", |view| {
-        Some(Value::list(
-            view.vm
-                .settings
-                .iter()
-                .map(|(key, value)| Data::new("OptionValue").with("key", key.clone()).with("value", value.clone())),
-        ))
+        // What every VM has of itself (recorded); what is set by hand wins.
+        let own = [("nvram", format!("{}.nvram", view.vm.name)), ("svga.present", "TRUE".into())];
+        let own = own.into_iter().filter(|(key, _)| view.vm.setting(key).is_none());
+        let own = own.map(|(key, value)| Data::new("OptionValue").with("key", key).with("value", value));
+        let set = view.vm.settings.iter();
+        let set =
+            set.map(|(key, value)| Data::new("OptionValue").with("key", key.clone()).with("value", value.clone()));
+        Some(Value::list(own.chain(set)))
     }),
     Leaf("swapPlacement", |_| Some(Value::Word("inherit"))),
     Leaf("bootOptions", |view| {

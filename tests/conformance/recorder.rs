@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use tierwright::inventory::Known;
 use tierwright::mark::{Applied, Mark, MarkedDisk, MarkedNic, Protection};
 use tierwright::model::{
     Bytes, EndpointName, Firmware, GuestOs, ImageTarget, NetworkTarget, OnRemove, OwnId, Placement, Prune, Secret,
@@ -17,6 +18,8 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub struct Kept {
     pub calls: Mutex<Vec<(Call, Option<Outcome>)>>,
+    /// So many calls are let through, as if the program ended before the next one.
+    pub allowed: Option<usize>,
 }
 
 impl Kept {
@@ -35,6 +38,9 @@ impl Kept {
 impl Recorder for Kept {
     async fn before(&self, call: &Call) -> Result<IntentId, Halt> {
         let mut calls = self.calls.lock().unwrap();
+        if self.allowed == Some(calls.len()) {
+            return Err(Halt::Stopping);
+        }
         calls.push((call.clone(), None));
         Ok(IntentId(i64::try_from(calls.len()).unwrap() - 1))
     }
@@ -57,7 +63,17 @@ pub async fn execute(
     vm: &Wanted,
     operations: Vec<Operation>,
 ) -> (Kept, Result<(), StepError>) {
-    let kept = Kept::default();
+    execute_some(provider, vm, operations, None).await
+}
+
+/// The same, stopped before it makes one call too many.
+pub async fn execute_some(
+    provider: &dyn Provider,
+    vm: &Wanted,
+    operations: Vec<Operation>,
+    allowed: Option<usize>,
+) -> (Kept, Result<(), StepError>) {
+    let kept = Kept { allowed, ..Kept::default() };
     let step = vm.step(operations);
     let secret = Secret::new("#cloud-config\n# user-data-canary\n".to_owned());
     let order = Order { step: &step, user_data: Some(&secret) };
@@ -79,6 +95,11 @@ impl Wanted {
 
     pub fn key(&self) -> VmKey {
         VmKey::new("test", &self.name).unwrap()
+    }
+
+    /// As one that was seen before, by a process that is no more.
+    pub fn known(&self) -> Known {
+        Known { id: self.id(), handle: "".into() }
     }
 
     pub fn id(&self) -> OwnId {

@@ -1,0 +1,127 @@
+//! Recorded traffic of real vCenters (6.0, 6.5, 8.0.3), read by the code that reads it in earnest.
+//!
+//! The recordings stand beside the project (`../shared/reference`, or `$TIERWRIGHT_REFERENCE`) and are not part of it;
+//! without them the tests say what they skip.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_yaml::Value;
+
+use super::device;
+use super::fault::Failure;
+use super::property::{self, Object};
+use super::session::Content;
+use super::soap::Answer;
+use crate::model;
+
+/// The folder of recordings.
+fn folder() -> Option<PathBuf> {
+    let root = std::env::var_os("TIERWRIGHT_REFERENCE")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference")), PathBuf::from);
+    let folder = root.join("vsphere/recorded");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var("TIERWRIGHT_PEERS").as_deref() != Ok("required"), "no recordings at {}", folder.display());
+    eprintln!("skipped: no recorded vCenter traffic at {}", folder.display());
+    None
+}
+
+/// A recorder of 2015 wrote `!!python/unicode` before its texts.
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Tagged(tagged) => text(&tagged.value),
+        _ => None,
+    }
+}
+
+/// Bodies of the answers in one recording, in order.
+fn answers(name: &str) -> Option<Vec<Bytes>> {
+    let yaml = std::fs::read_to_string(folder()?.join(name)).unwrap();
+    let recording: Value = serde_yaml::from_str(&yaml).unwrap();
+    let interactions = recording["interactions"].as_sequence().unwrap();
+    let bodies = interactions.iter().map(|one| text(&one["response"]["body"]["string"]).unwrap());
+    Some(bodies.map(|body| Bytes::copy_from_slice(body.as_bytes())).collect())
+}
+
+#[test]
+fn every_recorded_answer_is_read_to_its_end() {
+    let Some(folder) = folder() else { return };
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if std::path::Path::new(&name).extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        for body in answers(&name).unwrap().into_iter().filter(|body| body.starts_with(b"<?xml")) {
+            // Service versions come as plain XML; everything else is SOAP.
+            if !body.windows(9).any(|window| window == b":Envelope") {
+                continue;
+            }
+            match Answer::judge(body) {
+                Ok(answer) => drop(answer.tree().unwrap_or_else(|failure| panic!("{name}: {failure}"))),
+                Err(Failure::Fault(fault)) => assert_ne!(fault.kind, "Fault", "{name}: {fault}"),
+                Err(failure) => panic!("{name}: {failure}"),
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 30, "only {read} answers");
+}
+
+#[test]
+fn a_vcenter_says_what_it_is() {
+    let Some(answers) = answers("basic_connection.yaml") else { return };
+    let tree = Answer::judge(answers[0].clone()).unwrap();
+    let tree = tree.tree().unwrap();
+    let content = Content::of(tree.child("returnval").unwrap()).unwrap();
+    assert!(content.is_vcenter);
+    assert_eq!(content.api_version, "8.0.2.0");
+    assert_eq!(content.product, "VMware vCenter Server 8.0.3 build-69507950");
+    assert_eq!(content.root_folder.value, "group-d1");
+}
+
+#[test]
+fn a_wrong_password_is_invalid_login_in_the_servers_words() {
+    let Some(answers) = answers("basic_connection_bad_password.yaml") else { return };
+    let Err(Failure::Fault(fault)) = Answer::judge(answers.last().unwrap().clone()) else { panic!("a fault") };
+    assert_eq!(fault.error_kind(), crate::provider::ErrorKind::Denied);
+    assert_eq!(fault.to_string(), "Cannot complete login due to an incorrect user name or password. (InvalidLogin)");
+}
+
+#[test]
+fn a_page_of_properties_gives_its_objects() {
+    let Some(answers) = answers("pbm_check_compatibility.yaml") else { return };
+    let each = |object: &Object<'_, '_>| Some(object.moref.clone());
+    let pages: Vec<_> = answers
+        .into_iter()
+        .filter(|body| body.windows(9).any(|window| window == b"<objects>"))
+        .map(|body| property::parse_bytes(body, each).unwrap())
+        .collect();
+    assert!(pages.iter().flatten().count() > 0);
+}
+
+#[test]
+fn the_devices_of_a_real_vm_are_understood() {
+    let Some(answers) = answers("test_json_vm_explode_default.yaml") else { return };
+    let mut seen = 0;
+    for body in answers {
+        let Ok(answer) = Answer::judge(body) else { continue };
+        let tree = answer.tree().unwrap();
+        let Some(hardware) = tree.child("returnval").and_then(|config| config.child("hardware")) else { continue };
+        let disks = device::disks(hardware);
+        assert_eq!(disks.len(), 1);
+        let disk = &disks[0];
+        assert_eq!((&*disk.slot, disk.size), ("scsi0:0", model::Bytes::gib(2)));
+        assert_eq!(disk.id.as_deref(), Some("6000C290-a113-6543-7d13-7363c08fe61d"));
+        assert_eq!(disk.storage.as_deref(), Some("vsanDatastore"));
+        assert!(!disk.shared && disk.parent.is_none());
+        let mut hot = model::Hot::default();
+        device::hot_devices(hardware, &mut hot);
+        assert!(hot.disks && hot.grow_disk);
+        seen += 1;
+    }
+    assert_eq!(seen, 1);
+}

@@ -1,0 +1,154 @@
+//! A provider to be judged, with a fresh server behind it and the names of that server's places.
+
+use std::sync::Arc;
+
+use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER};
+use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
+use tierwright::plan::{EndpointState, Manage};
+use tierwright::provider::{self, Provider};
+use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
+
+use crate::peer::Vcsim;
+
+/// What a provider is judged against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    VcsimVcenter,
+    VcsimEsxi,
+    LabVcenter,
+    LabEsxi,
+}
+
+/// The list.
+pub const ALL: &[Kind] = &[Kind::LabVcenter, Kind::LabEsxi, Kind::VcsimVcenter, Kind::VcsimEsxi];
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VcsimVcenter => "vcsim vCenter",
+            Self::VcsimEsxi => "vcsim ESXi",
+            Self::LabVcenter => "lab vCenter",
+            Self::LabEsxi => "lab ESXi",
+        }
+    }
+}
+
+/// Holds the server up.
+enum Server {
+    Vcsim(#[expect(dead_code, reason = "held for its Drop")] Vcsim),
+    Lab(Lab),
+}
+
+/// A provider and what it may name.
+pub struct Subject {
+    pub provider: Arc<dyn Provider>,
+    pub placement: Placement,
+    /// Two networks.
+    pub networks: [&'static str; 2],
+    /// An image with one disk.
+    pub image: &'static str,
+    server: Server,
+}
+
+impl Subject {
+    /// A fresh one; `None` where its server is not to be had.
+    pub async fn start(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::VcsimVcenter => {
+                let vcsim = Vcsim::start(&[])?;
+                let placement = Placement {
+                    cluster: Some("DC0_C0".to_owned()),
+                    host: Some("DC0_C0_H0".to_owned()),
+                    folder: Some("Prod".to_owned()),
+                    create_folders: true,
+                    storage: Some("LocalDS_0".to_owned()),
+                    ..Placement::default()
+                };
+                Some(Self {
+                    provider: vcsim.connect(),
+                    placement,
+                    networks: ["DC0_DVPG0", "VM Network"],
+                    image: "DC0_H0_VM0",
+                    server: Server::Vcsim(vcsim),
+                })
+            }
+            Kind::VcsimEsxi => {
+                let vcsim = Vcsim::start(&["-esx"])?;
+                let placement = Placement { storage: Some("LocalDS_0".to_owned()), ..Placement::default() };
+                Some(Self {
+                    provider: vcsim.connect(),
+                    placement,
+                    networks: ["VM Network", "VM Network"],
+                    image: "none",
+                    server: Server::Vcsim(vcsim),
+                })
+            }
+            Kind::LabVcenter => Some(Self::lab(LabOptions::default()).await),
+            Kind::LabEsxi => {
+                let options = LabOptions { esxi: true, ..LabOptions::default() };
+                let lab = Lab::start(options).await.expect("the lab starts");
+                let endpoint =
+                    lab.endpoints().into_iter().find(|endpoint| endpoint.name == ESXI).expect("an ESXi front");
+                Some(Self {
+                    provider: connect(&endpoint),
+                    placement: Placement { storage: Some("datastore1".to_owned()), ..Placement::default() },
+                    networks: ["VM Network", "PG-APP-10"],
+                    image: "none",
+                    server: Server::Lab(lab),
+                })
+            }
+        }
+    }
+
+    /// The lab's vCenter.
+    pub async fn lab(options: LabOptions) -> Self {
+        let lab = Lab::start(options).await.expect("the lab starts");
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == VCENTER).expect("a vCenter front");
+        let placement = Placement {
+            cluster: Some("gold".to_owned()),
+            folder: Some("Prod/tierwright".to_owned()),
+            create_folders: true,
+            storage: Some("flash-repl".to_owned()),
+            ..Placement::default()
+        };
+        Self {
+            provider: connect(&endpoint),
+            placement,
+            networks: ["PG-DB-20", "PG-APP-10"],
+            image: "tmpl-debian-12",
+            server: Server::Lab(lab),
+        }
+    }
+
+    /// The lab behind it.
+    pub fn of_lab(&self) -> &Lab {
+        match &self.server {
+            Server::Lab(lab) => lab,
+            Server::Vcsim(_) => panic!("this one is vcsim"),
+        }
+    }
+
+    /// A provider of its own for the same lab, as a new process has: it remembers nothing.
+    pub fn fresh(&self) -> Arc<dyn Provider> {
+        connect(&self.of_lab().endpoints()[0])
+    }
+}
+
+fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
+    let mut pin = [0; 32];
+    for (at, byte) in pin.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&endpoint.pin_sha256[at * 2..at * 2 + 2], 16).expect("hex");
+    }
+    let settings = EndpointSettings {
+        name: EndpointName::new(&endpoint.name).expect("a name"),
+        hypervisor: HypervisorType::Vsphere,
+        urls: vec![endpoint.url.clone()],
+        username: endpoint.username.clone(),
+        password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
+        trust: Trust::Pins(vec![pin]),
+        manage: Manage::Enforce,
+        state: EndpointState::Active,
+        parallel: 8,
+    };
+    provider::connect(&settings).expect("settings are good")
+}

@@ -1,0 +1,195 @@
+//! `serve`: settles, applies where it may, keeps the last good revision, ends in time.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tierwright::journal::{Journal, Lock};
+use tierwright::model::Bytes;
+use tierwright::plan::Manage;
+use tierwright::reconciler::Reconciler;
+use tierwright::shutdown::Shutdown;
+use tierwright::status::{Condition, Status};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::fixtures::{memory_of, noon, own_id};
+use crate::provider::{Fault, Memory, config, shared};
+use crate::session::{TIER, session, vm, write};
+
+/// A running `serve`.
+struct Serve {
+    status: watch::Receiver<Status>,
+    shutdown: Shutdown,
+    task: JoinHandle<()>,
+}
+
+impl Serve {
+    async fn start(dir: &Path, vc: &Arc<Memory>, manage: Manage) -> Self {
+        let lock = Lock::serve(&dir.join("state")).unwrap();
+        let reconciler = Reconciler::with_session(session(dir, vc, manage), lock).await.unwrap();
+        let (status, shutdown) = (reconciler.status(), Shutdown::new());
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { reconciler.run(shutdown).await.unwrap() }
+        });
+        Self { status, shutdown, task }
+    }
+
+    /// Waits until the loop says so, for a hundred cycles at most: paused time runs on whenever nothing else does, so a
+    /// time limit would pass while SQLite's thread is at work.
+    async fn until(&mut self, what: &str, holds: impl Fn(&Status) -> bool) -> Status {
+        let last = self.status.borrow().cycles + 100;
+        let reached = self.status.wait_for(|status| holds(status) || status.cycles > last).await.unwrap().clone();
+        assert!(holds(&reached), "never {what}: {reached:#?}");
+        reached
+    }
+
+    /// Waits for so many more cycles.
+    async fn cycles(&mut self, more: u64) -> Status {
+        let now = self.status.borrow().cycles;
+        self.until("more cycles", |status| status.cycles >= now + more).await
+    }
+
+    async fn end(self) {
+        self.shutdown.request();
+        self.task.await.unwrap();
+    }
+}
+
+fn in_sync(n: u32) -> impl Fn(&Status) -> bool {
+    move |status| status.plan.is_some_and(|plan| plan.steps == 0 && plan.blocked == 0 && plan.in_sync == n)
+}
+
+fn two_vms(dir: &Path) {
+    write(dir, "tier.yaml", TIER);
+    write(dir, "keep.yaml", &vm("keep", "4GiB", ""));
+    write(dir, "web.yaml", &vm("web", "4GiB", ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn enforce_creates_and_heals_drift_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.until("both made", in_sync(2)).await;
+    config(vc.vms.lock().unwrap().get_mut(&own_id("web")).unwrap()).memory = Bytes::gib(1);
+    serve.cycles(3).await;
+    serve.until("healed", in_sync(2)).await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(4));
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn suggest_only_plans() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Suggest).await;
+    let status = serve.until("a plan", |status| status.plan.is_some_and(|plan| plan.steps == 2)).await;
+    assert_eq!(status.condition, Condition::Ready);
+    serve.cycles(2).await;
+    assert!(vc.calls().is_empty());
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_waits_until_the_source_was_quiet_for_30_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.until("both made", in_sync(2)).await;
+    fs::remove_file(dir.path().join("manifests/web.yaml")).unwrap();
+    let removed = Instant::now();
+    serve.until("removed", in_sync(1)).await;
+    assert!(removed.elapsed() >= Duration::from_secs(30), "{:?}", removed.elapsed());
+    assert!(vc.vm(&own_id("web")).is_none() && vc.vm(&own_id("keep")).is_some());
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_source_leaves_the_last_good_revision_in_force_and_removes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.until("both made", in_sync(2)).await;
+    write(dir.path(), "web.yaml", "kind: VirtualMachine\nspec: {tier: [}\n");
+    let status = serve.until("told", |status| status.source_problems > 0).await;
+    assert!(status.revision.is_some());
+    // Even so, what is wanted is kept true.
+    config(vc.vms.lock().unwrap().get_mut(&own_id("web")).unwrap()).memory = Bytes::gib(1);
+    serve.cycles(3).await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(4));
+    fs::remove_dir_all(dir.path().join("manifests")).unwrap();
+    serve.cycles(3).await;
+    assert_eq!(vc.vms.lock().unwrap().len(), 2);
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_serve_that_starts_while_the_source_is_broken_knows_the_last_good_revision() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.until("both made", in_sync(2)).await;
+    serve.end().await;
+
+    fs::remove_dir_all(dir.path().join("manifests")).unwrap();
+    config(vc.vms.lock().unwrap().get_mut(&own_id("web")).unwrap()).memory = Bytes::gib(1);
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.cycles(3).await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(4));
+    assert_eq!(vc.vms.lock().unwrap().len(), 2);
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_good_revision_it_waits_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve
+        .until(
+            "stalled",
+            |status| matches!(&status.condition, Condition::Stalled(why) if why.contains("no good revision")),
+        )
+        .await;
+    two_vms(dir.path());
+    serve.until("both made", in_sync(2)).await;
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_ends_is_an_open_intent_and_the_end_comes_within_ten_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc").faulty("web", Fault::Hang));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.until("it hangs", |status| status.running.len() == 1 && vc.calls().len() == 2).await;
+    let asked = Instant::now();
+    serve.end().await;
+    assert!(asked.elapsed() <= Duration::from_secs(10), "{:?}", asked.elapsed());
+    let history = Journal::open(&dir.path().join("state")).await.unwrap().history(noon()).await.unwrap();
+    let open: Vec<String> = history.open_intents.iter().map(|intent| intent.key.to_string()).collect();
+    assert_eq!(open, ["default/web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_step_is_tried_again_ever_more_rarely() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc").faulty("web", Fault::Refuse("no licence")));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    let status = serve.until("failing", |status| !status.failing.is_empty()).await;
+    assert!(status.failing.values().all(|why| why.contains("no licence")));
+    // The clock of the session stands still, so the back-off never ends: one try only.
+    serve.cycles(5).await;
+    assert_eq!(vc.calls().iter().filter(|call| *call == "default/web Create").count(), 1);
+    serve.end().await;
+}
