@@ -4,8 +4,9 @@
 //! Anything out of the ordinary is `false`, and looked at in full.
 
 use super::{protection, same_mac};
-use crate::mark::{Head, Walk};
+use crate::mark::Walk;
 use crate::model::{Bytes, Digest, NetworkTarget, ObservedVm, PowerGoal, PowerState, Tier, VmConfig, VmSpec};
+use crate::plan::census::SeenHead;
 
 /// What is compared. `head` is the beginning of the VM's mark; `user_data` the digest of today's user data.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +20,7 @@ pub struct Candidate<'a> {
     /// Its configuration.
     pub config: &'a VmConfig,
     /// The beginning of its mark.
-    pub head: &'a Head<'a>,
+    pub head: &'a SeenHead<'a>,
     /// Digest of its user data as it is now.
     pub user_data: Option<&'a Digest>,
 }
@@ -41,12 +42,12 @@ pub fn is_plainly_in_sync(candidate: &Candidate<'_>) -> bool {
         && power
         && spec.ignore_drift.is_empty()
         && head.tier == spec.tier.as_str()
+        && head.protection == protection::wanted(spec, tier)
         && *vm.name == *spec.key.name().as_str()
         && spec.adopt.as_ref().is_none_or(|adopt| adopt.id == vm.id)
         && {
             let mut walk = head.tail;
-            walk.protection().is_some_and(|marked| marked == protection::wanted(spec, tier))
-                && disks(candidate, &mut walk).is_some()
+            disks(candidate, &mut walk).is_some()
                 && nics(candidate, &mut walk).is_some()
                 && applied(candidate, &mut walk).is_some()
                 && walk.is_over()

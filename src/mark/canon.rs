@@ -10,7 +10,7 @@ use super::Protection;
 use crate::model::{OnRemove, Prune, Shutdown};
 
 /// The beginning of a mark: whose VM it is. Nothing is pending, and it is not retired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head<'a> {
     /// Which installation owns it.
     pub installation: &'a str,
@@ -24,7 +24,9 @@ pub struct Head<'a> {
     pub tier: &'a str,
     /// Its generation.
     pub generation: u64,
-    /// What follows, from the protection on.
+    /// What guards it.
+    pub protection: Protection,
+    /// What follows, from the disks on.
     pub tail: Walk<'a>,
 }
 
@@ -37,6 +39,11 @@ pub struct Walk<'a> {
 impl<'a> Head<'a> {
     /// Reads the beginning, if it is in our own form.
     pub fn read(text: &'a str) -> Option<Self> {
+        // One look over all of it (no escape, no control character) makes every string below a search for its quote.
+        let odd = text.bytes().fold(false, |odd, byte| odd | (byte == b'\\') | (byte < b' '));
+        if odd {
+            return None;
+        }
         let mut walk = Walk { rest: text };
         walk.literal("{\"version\":1,\"installation\":")?;
         let installation = walk.string()?;
@@ -52,11 +59,11 @@ impl<'a> Head<'a> {
         let generation = walk.number()?;
         // `pending` would stand here.
         walk.literal(",\"protection\":")?;
+        let protection = walk.protection()?;
         let tail = walk;
-        walk.protection()?;
         // `retired` would stand here.
         walk.literal(",\"disks\":")?;
-        Some(Self { installation, key, identity, own_id, tier, generation, tail })
+        Some(Self { installation, key, identity, own_id, tier, generation, protection, tail })
     }
 }
 
@@ -72,15 +79,12 @@ impl<'a> Walk<'a> {
         self.literal(literal).is_some()
     }
 
-    /// A string without escapes.
+    /// A string; the text has no escapes.
     pub fn string(&mut self) -> Option<&'a str> {
         let text = self.rest.strip_prefix('"')?;
-        let end = text.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-        if text.as_bytes()[end] != b'"' {
-            return None;
-        }
-        self.rest = &text[end + 1..];
-        Some(&text[..end])
+        let (string, rest) = text.split_once('"')?;
+        self.rest = rest;
+        Some(string)
     }
 
     /// A number without sign, leading zero or fraction.
@@ -95,7 +99,7 @@ impl<'a> Walk<'a> {
     }
 
     /// `true` or `false`.
-    pub fn boolean(&mut self) -> Option<bool> {
+    fn boolean(&mut self) -> Option<bool> {
         match () {
             () if self.takes("true") => Some(true),
             () if self.takes("false") => Some(false),
@@ -104,7 +108,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A whole protection.
-    pub fn protection(&mut self) -> Option<Protection> {
+    fn protection(&mut self) -> Option<Protection> {
         self.literal("{\"preventDestroy\":")?;
         let prevent_destroy = self.boolean()?;
         self.literal(",\"onRemove\":")?;

@@ -85,7 +85,7 @@ fn the_quick_reading_of_a_head_says_what_the_full_one_says() {
     assert_eq!((head.installation, head.key), (mark.installation.as_str(), mark.key.to_string().as_str()));
     assert_eq!((head.identity, head.own_id), (mark.identity.to_string().as_str(), mark.own_id.unwrap().as_str()));
     assert_eq!((head.tier, head.generation), (mark.tier.as_str(), mark.generation));
-    assert_eq!({ head.tail }.protection(), Some(mark.protection));
+    assert_eq!(head.protection, mark.protection);
 }
 
 #[test]

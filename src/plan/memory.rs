@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
-use super::pairing::each_known;
+use super::pairing::pair;
 use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
@@ -64,14 +64,8 @@ const fn is_suspicious(lost: usize, of: usize) -> bool {
 }
 
 /// Those of the last inventory that are not listed now, in id order.
-fn unlisted<'p>(previous: &'p LastInventory, now: &'p Observed) -> Vec<&'p LastVm> {
-    let mut missing = Vec::new();
-    each_known(previous, &now.vms, |known, listed| {
-        if listed.is_none() {
-            missing.push(known);
-        }
-    });
-    missing
+fn unlisted<'p>(previous: &'p LastInventory, now: &Observed) -> Vec<&'p LastVm> {
+    pair(previous, &now.vms).1
 }
 
 /// What is kept of `now`; `None`: the previous one stays, since `now` is not complete or has lost too much.

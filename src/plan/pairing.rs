@@ -3,34 +3,27 @@
 use super::{LastInventory, LastVm};
 use crate::model::{ObservedVm, OwnId};
 
-/// Calls `each` with every VM of the last inventory, in id order, and the (first) listed VM of the same id.
-pub(super) fn each_known<'a>(
-    last: &'a LastInventory,
-    vms: &'a [ObservedVm],
-    mut each: impl FnMut(&'a LastVm, Option<&'a ObservedVm>),
-) {
+/// What the last inventory knew of each listed VM, by its position, and what it knew that is not listed, in id order. Two
+/// entries of one id (a replica) are both known by it.
+pub(super) fn pair<'a>(last: &'a LastInventory, vms: &[ObservedVm]) -> (Vec<Option<&'a LastVm>>, Vec<&'a LastVm>) {
     let listed = sorted(vms, |vm| &vm.id);
+    let mut known_of = vec![None; vms.len()];
+    let mut missing = Vec::new();
     let mut at = 0;
     for (_, known) in sorted(&last.vms, |vm| &vm.id) {
         while listed.get(at).is_some_and(|(_, vm)| vm.id < known.id) {
             at += 1;
         }
-        each(known, listed.get(at).map(|(_, vm)| *vm).filter(|vm| vm.id == known.id));
-    }
-}
-
-/// Calls `each` with the position of every listed VM that the last inventory knew.
-pub(super) fn each_listed<'a>(last: &'a LastInventory, vms: &'a [ObservedVm], mut each: impl FnMut(usize, &'a LastVm)) {
-    let known = sorted(&last.vms, |vm| &vm.id);
-    let mut at = 0;
-    for (position, vm) in sorted(vms, |vm| &vm.id) {
-        while known.get(at).is_some_and(|(_, known)| known.id < vm.id) {
+        let before = at;
+        while let Some((position, _)) = listed.get(at).filter(|(_, vm)| vm.id == known.id) {
+            known_of[*position] = Some(known);
             at += 1;
         }
-        if let Some((_, known)) = known.get(at).filter(|(_, known)| known.id == vm.id) {
-            each(position, known);
+        if at == before {
+            missing.push(known);
         }
     }
+    (known_of, missing)
 }
 
 /// With their positions, in id order. The contracts say that they come so, but nothing breaks if somebody forgets it.

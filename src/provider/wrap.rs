@@ -144,7 +144,7 @@ mod tests {
             })
         }
 
-        async fn collect(&self, _: &[OwnId]) -> Result<Observed, ProviderError> {
+        async fn collect(&self, _: &[crate::inventory::Known]) -> Result<Observed, ProviderError> {
             unreachable!("not asked for")
         }
 

@@ -69,14 +69,38 @@ impl<'a> Reader<'a> {
 
     /// The next element right below `parent`, skipping what is left of the one before; `None` once `parent` has ended.
     pub fn child(&mut self, parent: &Head<'a>) -> Result<Option<Head<'a>>, XmlError> {
+        self.skip_to(parent.depth)?;
         while self.depth >= parent.depth {
             match self.token()? {
-                Token::Start(head) if head.depth == parent.depth + 1 => return Ok(Some(head)),
-                Token::Start(_) | Token::Text(_) | Token::End => {}
+                Token::Start(head) => return Ok(Some(head)),
+                Token::Text(_) | Token::End => {}
                 Token::Eof => return Err(XmlError::Truncated { at: self.source.len() }),
             }
         }
         Ok(None)
+    }
+
+    /// Leaves elements until no more than `depth` are open. What is passed over is checked for its form, and neither its
+    /// attributes nor its text are looked at: most of a large answer is of no interest to whoever asked.
+    fn skip_to(&mut self, depth: usize) -> Result<(), XmlError> {
+        while self.depth > depth {
+            if std::mem::take(&mut self.owes_end) {
+                self.end();
+                continue;
+            }
+            match self.events.read_event() {
+                Ok(Event::Start(_)) if self.depth >= self.limits.depth => {
+                    return Err(self.too_much("levels", self.limits.depth));
+                }
+                Ok(Event::Start(_)) => self.depth += 1,
+                Ok(Event::End(_)) => self.end(),
+                Ok(Event::DocType(_)) => return Err(self.refused("a document type")),
+                Ok(Event::Eof) => return Err(XmlError::Truncated { at: self.source.len() }),
+                Ok(_) => {}
+                Err(error) => return Err(self.quick(&error)),
+            }
+        }
+        Ok(())
     }
 
     /// The next element right below `parent` of that name, skipping others.

@@ -51,6 +51,28 @@ fn children_are_pulled_one_by_one_and_the_rest_is_skipped() {
 }
 
 #[test]
+fn what_is_skipped_still_ends_where_it_should() {
+    let text = br#"<a xmlns="one"><b xmlns="two"><c x="&amp;"/><c><a/></c></b><b/><tail>t</tail></a>"#;
+    let mut reader = Reader::new(text, Limits::ANSWER).unwrap();
+    let root = reader.root().unwrap();
+    let first = reader.child(&root).unwrap().unwrap();
+    assert_eq!((first.namespace, first.name), ("two", "b"));
+    assert_eq!(reader.child(&first).unwrap().unwrap().namespace, "two");
+    let second = reader.child(&root).unwrap().unwrap();
+    assert_eq!((second.namespace, second.name), ("one", "b"));
+    assert!(reader.child(&second).unwrap().is_none());
+    let tail = reader.child(&root).unwrap().unwrap();
+    assert_eq!(reader.element(tail).unwrap().text, "t");
+    assert!(reader.child(&root).unwrap().is_none());
+    reader.finish().unwrap();
+    for bad in ["<a><b><c></b></c></a>", "<a><b><c>", "<a><b><!DOCTYPE x></b></a>"] {
+        let mut reader = Reader::new(bad.as_bytes(), Limits::ANSWER).unwrap();
+        let root = reader.root().unwrap();
+        assert!(reader.child(&root).is_ok() && reader.child(&root).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn what_could_hurt_is_refused() {
     let deep = "<a>".repeat(9) + &"</a>".repeat(9);
     let wide = format!("<a>{}</a>", "<b/>".repeat(30));

@@ -45,6 +45,9 @@ cases! {
     every_call_is_told_before_and_after_without_secrets: blank,
     hardware_changes_with_its_mark: blank,
     a_detached_disk_is_kept_and_comes_back: blank,
+    a_disk_is_deleted_when_asked: blank,
+    another_disk_in_its_slot_stops_the_step: blank,
+    a_placement_that_is_not_there_stops_before_anything_is_made: blank,
     stop_start_and_rename_are_done_once: blank,
     a_retire_and_its_undoing: blank,
     unmark_removes_the_mark_alone: blank,
@@ -382,4 +385,48 @@ async fn other_vms_do_not_change(subject: &Subject) {
 
 async fn rights_are_told(subject: &Subject) {
     assert_eq!(subject.provider.rights().await.unwrap(), []);
+}
+
+async fn a_disk_is_deleted_when_asked(subject: &Subject) {
+    let (wanted, vm) = make(subject, "delete-disk-1").await;
+    let mut mark = next(&vm);
+    mark.disks.remove("data");
+    let changes = vec![Change::DeleteDisk(disk_at(&vm, "data"))];
+    let operation = Operation::Reconfigure { changes, mark: Box::new(mark) };
+    let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, vec![operation.clone()]).await;
+    outcome.unwrap();
+    assert!(kept.calls.lock().unwrap().iter().any(|(call, _)| call.destroys));
+    assert_eq!(config(&found(subject.provider.as_ref(), &wanted).await).disks.len(), 1);
+    assert_eq!(done(subject, &wanted, vec![operation]).await, [] as [&str; 0]);
+}
+
+async fn another_disk_in_its_slot_stops_the_step(subject: &Subject) {
+    let (wanted, vm) = make(subject, "other-disk-1").await;
+    let disk = DiskAt { id: Some("6000c290-0000".to_owned()), ..disk_at(&vm, "data") };
+    for change in [
+        Change::GrowDisk { disk: disk.clone(), size: Bytes::gib(9) },
+        Change::DetachDisk(disk.clone()),
+        Change::DeleteDisk(disk),
+    ] {
+        let operation = Operation::Reconfigure { changes: vec![change], mark: Box::new(next(&vm)) };
+        let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, vec![operation]).await;
+        let Err(StepError::Provider(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((error.kind, kept.names().len()), (ErrorKind::Conflict, 0), "{error}");
+    }
+}
+
+async fn a_placement_that_is_not_there_stops_before_anything_is_made(subject: &Subject) {
+    let wanted = Wanted::new("nowhere-1");
+    let mut nowhere = order(subject, &wanted, false);
+    nowhere.placement.storage = Some("no-such-storage".to_owned());
+    let mut unconnected = order(subject, &wanted, false);
+    "no-such-network".clone_into(&mut unconnected.nics[1].network.name);
+    for (order, name) in [(nowhere, "no-such-storage"), (unconnected, "no-such-network")] {
+        let create = vec![Operation::Create(Box::new(order))];
+        let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, create).await;
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+        assert!(kept.names().iter().all(|call| *call == "CreateFolder"), "{:?}", kept.names());
+    }
+    assert_eq!(subject.provider.find(&Target::Identity(wanted.identity)).await.unwrap(), Found::Nothing);
 }

@@ -280,3 +280,54 @@ async fn the_session_is_ended_at_the_end() {
     subject.provider.close().await;
     assert_eq!(subject.of_lab().record().count("Logout"), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_vm_can_do_hot_is_read_from_its_own_flags() {
+    let subject = lab(4).await;
+    subject.of_lab().world().with(|world| {
+        world.edit_named("legacy-000", |vm| (vm.hot_add_cpu, vm.hot_add_memory) = (true, false));
+        world.edit_named("legacy-001", |vm| (vm.hot_add_cpu, vm.hot_add_memory) = (false, true));
+    });
+    let observed = subject.provider.collect(&[]).await.unwrap();
+    let hot = |name: &str| config(observed.vms.iter().find(|vm| &*vm.name == name).unwrap()).hot;
+    assert_eq!((hot("legacy-000").add_cpu, hot("legacy-000").add_memory), (true, false));
+    assert_eq!((hot("legacy-001").add_cpu, hot("legacy-001").add_memory), (false, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_seen_and_keeps_disks_as_they_are() {
+    let subject = lab(2).await;
+    let wanted = made(&subject, "snapped-1").await;
+    subject.of_lab().world().with(|world| {
+        let id = world.vm_named("snapped-1").unwrap().id;
+        assert!(world.add_snapshot(id, "before"));
+    });
+    let vm = found(subject.provider.as_ref(), &wanted).await;
+    assert!(config(&vm).snapshots);
+    let mark = tierwright::mark::Mark { generation: 2, ..marked(&vm) };
+    let disk = disk_at(&vm, "data");
+    for change in [Change::GrowDisk { disk: disk.clone(), size: Bytes::gib(6) }, Change::DetachDisk(disk)] {
+        let operation = Operation::Reconfigure { changes: vec![change], mark: Box::new(mark.clone()) };
+        let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, vec![operation]).await;
+        assert_eq!((kind(outcome), kept.names().len()), (ErrorKind::Conflict, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_disk_is_seen_and_neither_changed_nor_deleted() {
+    let subject = lab(2).await;
+    let wanted = made(&subject, "sharing-1").await;
+    subject.of_lab().world().with(|world| world.edit_named("sharing-1", |vm| vm.disks[1].shared = true));
+    let vm = found(subject.provider.as_ref(), &wanted).await;
+    assert_eq!(config(&vm).disks.iter().map(|disk| disk.shared).collect::<Vec<_>>(), [false, true]);
+    let mark = tierwright::mark::Mark { generation: 2, ..marked(&vm) };
+    let grow = vec![Change::GrowDisk { disk: disk_at(&vm, "data"), size: Bytes::gib(6) }];
+    let grow = vec![Operation::Reconfigure { changes: grow, mark: Box::new(mark) }];
+    let disks = vec![disk_at(&vm, "root"), disk_at(&vm, "data")];
+    let destroy = vec![Operation::Stop(HARD), Operation::Destroy { disks }];
+    for operations in [grow, destroy] {
+        let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, operations).await;
+        assert_eq!(kind(outcome), ErrorKind::Conflict);
+        assert!(!kept.names().iter().any(|call| matches!(*call, "ReconfigVM_Task" | "Destroy_Task")));
+    }
+}

@@ -175,6 +175,11 @@ impl Front {
             let made = calls::new_name(asked);
             names.extend(made.clone());
             names.extend(asked.parameters.text("uuid").map(Into::into));
+            // Single objects that are read; nobody names more than a few by hand.
+            let read = asked.parameters.datas("specSet").flat_map(|set| set.datas("objectSet"));
+            for object in read.filter_map(|start| start.reference("obj")).take(20) {
+                names.extend(rights::names_of(world, object));
+            }
             Concern { names, vm: made.filter(|_| asked.call != "CreateFolder").or(vm) }
         })
     }

@@ -28,9 +28,9 @@ pub use past::{LostMark, Stripped, Unlisted};
 pub use standing::KeyStanding;
 
 use super::safety::unknown::{self, Sights};
-use super::{History, Policy};
+use super::{History, LastVm, Policy, pairing};
 use crate::inventory::Inventory;
-use crate::mark::{self, Head, Mark, Standing};
+use crate::mark::{self, Head, Mark, Protection, Standing, Walk};
 use crate::model::{EndpointName, ObservedVm, TierName, VmConfig, VmKey};
 
 /// A VM that carries a mark of this installation, or a copy of one.
@@ -43,7 +43,7 @@ pub struct Seen<'a> {
     /// Its configuration, which could be read or there would be no mark.
     pub config: &'a VmConfig,
     /// The beginning of the mark, where that is in our own form and says all that matters of an ordinary VM.
-    pub head: Option<Head<'a>>,
+    pub head: Option<SeenHead<'a>>,
     /// What the mark is to this VM.
     pub kind: SeenKind,
     /// The generation last seen on this very VM, when that was a higher one.
@@ -51,6 +51,21 @@ pub struct Seen<'a> {
     key_hash: u64,
     /// The whole mark, read when first asked for; `None`: it cannot be read.
     mark: OnceCell<Option<Box<Mark>>>,
+}
+
+/// What the beginning of a mark says beyond whose VM it is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenHead<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its identity.
+    pub identity: &'a str,
+    /// Its tier.
+    pub tier: &'a str,
+    /// What guards it.
+    pub protection: Protection,
+    /// What follows, from the disks on.
+    pub tail: Walk<'a>,
 }
 
 impl Seen<'_> {
@@ -192,10 +207,11 @@ pub fn take_approved<'a>(
         by_id: OnceCell::new(),
         holders: OnceCell::new(),
     };
-    for endpoint in inventory.endpoints.keys() {
+    // Endpoints that were seen before and not asked now have much to say as well.
+    let endpoints: BTreeSet<&EndpointName> = inventory.endpoints.keys().chain(history.last.keys()).collect();
+    for endpoint in endpoints {
         census.count_endpoint(endpoint);
     }
-    census.past.look_back(inventory, history, &census.sights);
     let positions = (0u32..).zip(&census.seen).map(|(position, seen)| (seen.key_hash, position));
     census.index = positions.collect();
     census.index.sort_unstable();
@@ -204,50 +220,68 @@ pub fn take_approved<'a>(
 
 impl<'a> Census<'a> {
     fn count_endpoint(&mut self, endpoint: &'a EndpointName) {
-        let Some(observed) = self.inventory.observed(endpoint) else { return };
-        let last = past::generations(self.history.last.get(endpoint), observed);
-        for (index, vm) in observed.vms.iter().enumerate() {
-            let Some(config) = vm.readable() else { continue };
-            let Some((head, mark, kind)) = self.judge(endpoint, vm, config) else { continue };
-            let generation =
-                head.map_or_else(|| mark.as_ref().map_or(0, |mark| mark.generation), |head| head.generation);
-            let key_hash = match (&head, &mark) {
-                (Some(head), _) => hash([head.key, "", ""]),
-                (None, Some(mark)) => hash_of(&mark.key),
-                (None, None) => continue,
-            };
-            self.unmanaged += u32::from(kind == SeenKind::Clone);
-            let reverted_from = last.of(index).filter(|last| *last > generation && kind != SeenKind::Clone);
-            let mark = if head.is_some() { OnceCell::new() } else { OnceCell::from(mark) };
-            self.seen.push(Seen { endpoint, vm, config, head, kind, reverted_from, key_hash, mark });
+        let vms = self.inventory.observed(endpoint).map(|observed| observed.vms.as_slice()).unwrap_or_default();
+        let (known, missing) = match self.history.last.get(endpoint) {
+            Some(last) => pairing::pair(last, vms),
+            None => (vec![None; vms.len()], Vec::new()),
+        };
+        self.past.missing(endpoint, &missing, self.sights.get(endpoint), self.history);
+        for (vm, known) in vms.iter().zip(known) {
+            self.count(endpoint, vm, known);
         }
     }
 
-    /// Whose it is, by the beginning of its mark if that is enough, else by all of it. Counts what is nobody's.
+    fn count(&mut self, endpoint: &'a EndpointName, vm: &'a ObservedVm, known: Option<&'a LastVm>) {
+        let Some(config) = vm.readable() else { return self.past.stripped(endpoint, vm, known, LostMark::Unknown) };
+        let head = config.mark.as_deref().and_then(Head::read);
+        let ours = head.filter(|head| head.installation == self.installation && head.own_id == vm.id.as_str());
+        let (kind, generation, key_hash, mark) = match &ours {
+            Some(head) => (SeenKind::Ours, head.generation, hash([head.key, "", ""]), OnceCell::new()),
+            None => match self.judge(endpoint, vm, config, known) {
+                Some((mark, kind)) => (kind, mark.generation, hash_of(&mark.key), OnceCell::from(Some(mark))),
+                None => return,
+            },
+        };
+        self.unmanaged += u32::from(kind == SeenKind::Clone);
+        let last = known.and_then(|known| known.owned.as_ref()).map(|owned| owned.generation);
+        let reverted_from = last.filter(|last| *last > generation && kind != SeenKind::Clone);
+        let head = ours.map(|head| SeenHead {
+            key: head.key,
+            identity: head.identity,
+            tier: head.tier,
+            protection: head.protection,
+            tail: head.tail,
+        });
+        self.seen.push(Seen { endpoint, vm, config, head, kind, reverted_from, key_hash, mark });
+    }
+
+    /// Whose it is, by all of its mark. Counts what is nobody's, and notices a mark that was lost.
     fn judge(
         &mut self,
         endpoint: &'a EndpointName,
         vm: &'a ObservedVm,
         config: &'a VmConfig,
-    ) -> Option<(Option<Head<'a>>, Option<Box<Mark>>, SeenKind)> {
-        let head = config.mark.as_deref().and_then(Head::read);
-        if head.is_some_and(|head| head.installation == self.installation && head.own_id == vm.id.as_str()) {
-            return Some((head, None, SeenKind::Ours));
-        }
-        match mark::judge(vm, self.installation) {
-            Standing::Ours(mark) => Some((None, Some(mark), SeenKind::Ours)),
-            Standing::Unfinished { mark: Some(mark), .. } => Some((None, Some(mark), SeenKind::Unfinished)),
-            Standing::Clone(mark) => Some((None, Some(mark), SeenKind::Clone)),
+        known: Option<&'a LastVm>,
+    ) -> Option<(Box<Mark>, SeenKind)> {
+        let lost = match mark::judge(vm, self.installation) {
+            Standing::Ours(mark) => return Some((mark, SeenKind::Ours)),
+            Standing::Unfinished { mark: Some(mark), .. } => return Some((mark, SeenKind::Unfinished)),
+            Standing::Clone(mark) => return Some((mark, SeenKind::Clone)),
             Standing::Unfinished { identity, mark: None } => {
                 self.newborn.push(Newborn { endpoint, vm, config, identity });
-                None
+                return None;
             }
-            Standing::NoMark | Standing::Foreign(_) | Standing::Unreadable(_) => {
-                self.unmanaged += 1;
-                None
-            }
-            Standing::Unknown(_) => None,
+            // Another's mark on it is no loss: then it is simply not ours.
+            Standing::Foreign(_) => None,
+            Standing::NoMark => Some(LostMark::Removed),
+            Standing::Unreadable(_) => Some(LostMark::Unreadable),
+            Standing::Unknown(_) => return None,
+        };
+        self.unmanaged += 1;
+        if let Some(lost) = lost {
+            self.past.stripped(endpoint, vm, known, lost);
         }
+        None
     }
 
     /// All VMs that name this key, clones included; in order of endpoint and id.
@@ -266,11 +300,16 @@ impl<'a> Census<'a> {
     }
 
     /// The one VM of this key if there is nothing unusual about it: ours, alive, its mark in our own form, and nothing of
-    /// the past against it.
-    pub fn plain(&self, key: &VmKey) -> Option<&Seen<'a>> {
-        let mut positions = self.positions(key);
-        let (Some(position), None) = (positions.next(), positions.next()) else { return None };
-        let seen = &self.seen[position];
+    /// the past against it. Notes in `found` which VMs name the key, plain or not.
+    pub fn plain(&self, key: &VmKey, found: &mut [bool]) -> Option<&Seen<'a>> {
+        let mut only = None;
+        let mut count = 0;
+        for position in self.positions(key) {
+            found[position] = true;
+            only = Some(&self.seen[position]);
+            count += 1;
+        }
+        let seen = only.filter(|_| count == 1)?;
         let plain = seen.kind == SeenKind::Ours
             && seen.head.is_some()
             && seen.reverted_from.is_none()

@@ -13,11 +13,9 @@ impl<'a> Draft<'a> {
     pub fn decide_desired(&mut self) {
         let desired = self.input.desired;
         for spec in desired.vms.values() {
-            for position in self.census.positions(&spec.key) {
-                self.wanted[position] = true;
-            }
+            let plain = self.census.plain(&spec.key, &mut self.wanted);
             match self.tier(&spec.tier) {
-                Some(tier) if self.is_plainly_in_sync(spec, tier) => {
+                Some(tier) if plain.is_some_and(|seen| self.is_plainly_in_sync(spec, tier, seen)) => {
                     self.tally.there(&spec.tier, Size::of_spec(spec));
                     self.in_sync += 1;
                 }
@@ -32,8 +30,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The quick look that nearly every VM of a fleet passes.
-    fn is_plainly_in_sync(&self, spec: &VmSpec, tier: &Tier) -> bool {
-        let Some(seen) = self.census.plain(&spec.key) else { return false };
+    fn is_plainly_in_sync(&self, spec: &VmSpec, tier: &Tier, seen: &Seen<'_>) -> bool {
         let Some(head) = seen.head.as_ref().filter(|_| tier.endpoints.contains(seen.endpoint)) else { return false };
         let data =
             spec.cloud_init.as_ref().map(|_| head.identity.parse().ok().and_then(|id| self.user_data(spec, id, None)));

@@ -7,13 +7,14 @@
 #[cfg(test)]
 use bytes::Bytes;
 
+use super::convert::MARK_KEY;
 use super::fault::{Failure, Fault};
 use super::session::{Door, Session};
 use super::soap::{Answer, Moref, Request, reference};
-use crate::xml::{Element, Writer};
+use crate::xml::{Element, Head, Reader, Writer, XmlError};
 
 /// Objects asked for per page. A server may give fewer.
-const PAGE: &str = "1000";
+const PAGE: &str = "500";
 
 /// Properties wanted of one type, subtypes included.
 #[derive(Debug, Clone, Copy)]
@@ -167,13 +168,51 @@ fn token(answer: &Answer) -> Result<Option<String>, Failure> {
     }
 }
 
+/// An object, of whose extra configuration only our mark is kept. The rest of it is most of an inventory's bytes,
+/// somebody else's, and in part secret: it is passed over without being looked at.
+fn object_of_interest<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>, XmlError> {
+    let mut object = Element { head, text: "".into(), children: Vec::new() };
+    while let Some(head) = reader.child(&object.head)? {
+        if head.name != "propSet" {
+            object.children.push(reader.element(head)?);
+            continue;
+        }
+        let mut property = Element { head, text: "".into(), children: Vec::with_capacity(2) };
+        let mut is_extra = false;
+        while let Some(head) = reader.child(&property.head)? {
+            let child = if is_extra { mark_alone(reader, head)? } else { reader.element(head)? };
+            is_extra = child.name() == "name" && child.text == "config.extraConfig";
+            property.children.push(child);
+        }
+        object.children.push(property);
+    }
+    Ok(object)
+}
+
+/// The value of `config.extraConfig` with our key alone. `OptionValue` has `key` before `value`.
+fn mark_alone<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>, XmlError> {
+    let mut extra = Element { head, text: "".into(), children: Vec::new() };
+    while let Some(head) = reader.child(&extra.head)? {
+        let Some(first) = reader.child(&head)? else { continue };
+        let key = reader.element(first)?;
+        if key.text == MARK_KEY {
+            let mut option = Element { head, text: "".into(), children: vec![key] };
+            while let Some(head) = reader.child(&option.head)? {
+                option.children.push(reader.element(head)?);
+            }
+            extra.children.push(option);
+        }
+    }
+    Ok(extra)
+}
+
 /// One page, object by object: no tree of the whole.
 fn parse<T>(answer: &Answer, each: fn(&Object<'_, '_>) -> Option<T>) -> Result<Vec<T>, Failure> {
     let mut found = Vec::new();
     let (mut reader, response) = answer.reader()?;
     if let Some(returned) = reader.child_named(&response, "returnval")? {
         while let Some(head) = reader.child_named(&returned, "objects")? {
-            let element = reader.element(head)?;
+            let element = object_of_interest(&mut reader, head)?;
             let object =
                 Object::of(&element).ok_or_else(|| Failure::senseless("an object without a reference in an answer"))?;
             found.extend(each(&object));
