@@ -26,9 +26,9 @@ use crate::shutdown::Shutdown;
 #[command(after_help = "Without a terminal to ask on, --yes is needed. --yes approves no removal: that takes --approve
 with the digest that the preview shows.
 
-Exit codes: 0 converged or nothing to do, 1 an error in the manifests, a failed step, or no for an
-answer, 3 something is held back by a policy, a limit or a pause (the rest was done), 4 an endpoint
-is missing (the others were done), 64 usage.
+Exit codes: 0 converged or nothing to do, 1 an error in the manifests, a failed step, or a no,
+3 something is held back by a policy, a limit or a pause (the rest was done), 4 an endpoint is
+missing (the others were done), 64 usage.
 
 Examples:
   tierwright apply                              shows the plan, asks, does it
