@@ -23,19 +23,18 @@ use crate::shutdown::Shutdown;
 
 /// Flags of `apply`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Without a terminal to ask on, --yes is needed. --yes approves no removal: that takes --approve with the digest
-that the preview shows.
+#[command(after_help = "Without a terminal to ask on, --yes is needed. --yes approves no removal: that takes --approve
+with the digest that the preview shows.
 
-Exit codes: 0 converged or nothing to do, 1 an error in the manifests or a failed step, 3 something is held back
-by a policy, a limit or a pause (the rest was done), 4 an endpoint is missing (the others were done), 64 usage.
+Exit codes: 0 converged or nothing to do, 1 an error in the manifests, a failed step, or a no,
+3 something is held back by a policy, a limit or a pause (the rest was done), 4 an endpoint is
+missing (the others were done), 64 usage.
 
 Examples:
   tierwright apply                              shows the plan, asks, does it
   tierwright apply --yes                        in a pipeline
-  tierwright apply --approve 3f9c0a1b2c3d4e5f   lets through what the preview listed under this digest
-  tierwright apply tonight.json                 exactly the plan that `plan --out tonight.json` saved"
-)]
+  tierwright apply --approve 3f9c0a1b2c3d4e5f   lets through what waits under this digest
+  tierwright apply tonight.json                 exactly what `plan --out tonight.json` saved")]
 pub struct Args {
     /// A plan saved by `plan --out`: do exactly this
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["file", "approvals"])]

@@ -24,8 +24,7 @@ pub struct Globals {
     pub log_format: Option<LogFormat>,
 }
 
-const ABOUT: &str =
-    "GitOps for virtual machines: desired state in YAML, a plan you can trust, several hypervisors at once";
+const ABOUT: &str = "GitOps for virtual machines on several hypervisors: YAML in Git, a plan you can trust";
 const GLOBAL: &str = "Global options";
 
 /// How log lines look.

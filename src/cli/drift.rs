@@ -13,7 +13,8 @@ use crate::session::{Look, LookRequest};
 /// Flags of `drift`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "One line for each field: KEY field: as applied -> as found.
-Exit codes: 0, 1 error, 4 the inventory of an endpoint is missing; with --detailed-exitcode 2 for any drift.
+Exit codes: 0, 1 error, 4 the inventory of an endpoint is missing;
+with --detailed-exitcode 2 for any drift.
 
 Examples:
   tierwright drift

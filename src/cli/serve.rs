@@ -8,14 +8,13 @@ use crate::shutdown::Shutdown;
 
 /// Flags of `serve`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Looks at the source and at every endpoint at each interval, logs what it would do, and does it where the
-settings say `manage: enforce`. SIGTERM or Ctrl-C: what is in flight is finished or recorded, then it ends.
+#[command(after_help = "Looks at the source and at every endpoint at each interval, logs what it would do, and does it
+where the settings say `manage: enforce`. On SIGTERM or Ctrl-C it finishes or records what is in
+flight, then it ends.
 
 Examples:
   tierwright serve
-  tierwright --config /etc/tierwright/prod.yaml serve --log-format json"
-)]
+  tierwright --config /etc/tierwright/prod.yaml serve --log-format json")]
 pub struct Args {}
 
 /// Runs until a signal.

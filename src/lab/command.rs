@@ -60,7 +60,11 @@ pub async fn run(args: LabArgs) -> Result<(), LabError> {
     .await?;
     for endpoint in lab.endpoints() {
         eprintln!("{} ({}) at {}", endpoint.name, endpoint.hypervisor, endpoint.url);
-        eprintln!("  user {}, password {}", endpoint.username, endpoint.password);
+        match args.settings {
+            // Simulated machines only; without a settings file there is no other way to learn it.
+            None => eprintln!("  user {}, password {}", endpoint.username, endpoint.password),
+            Some(_) => eprintln!("  user {}, password in the settings' secrets folder", endpoint.username),
+        }
         eprintln!("  certificate {}", endpoint.pin_sha256);
     }
     if let Some(file) = &args.settings {

@@ -76,3 +76,13 @@ fn completion_scripts_know_every_command() {
         }
     }
 }
+
+#[test]
+fn examples_are_not_broken_in_the_middle() {
+    for sub in tierwright::cli::command().get_subcommands() {
+        let help = sub.get_after_help().expect("examples").to_string();
+        for line in help.lines() {
+            assert!(line.chars().count() <= 98, "{}: a terminal of 100 columns breaks: {line}", sub.get_name());
+        }
+    }
+}

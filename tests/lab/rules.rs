@@ -212,3 +212,32 @@ async fn a_template_is_not_powered_on_and_a_clone_copies_its_settings() {
         assert!(world.files.keys().any(|path| path.contains("tmpl-debian-12/")));
     });
 }
+
+#[tokio::test]
+async fn a_copy_made_behind_our_back_has_the_mark_and_may_have_the_name_and_id() {
+    let (lab, soap) = ready(LabOptions::default()).await;
+    let (first, twin) = lab.world().with(|world| {
+        world.edit_named("legacy-001", |vm| vm.set_setting("tierwright.mark", "m"));
+        let id = world.vm_named("legacy-001").expect("it").id;
+        (id, world.copy(id, "legacy-001", true).expect("a copy"))
+    });
+    let moref = |id: tierwright::lab::world::Id| format!("vm-{}", id.0);
+    let own = |text: String| crate::support::value(&text, "returnval");
+    let ids = [
+        own(soap.fetch("VirtualMachine", &moref(first), "config.instanceUuid").await),
+        own(soap.fetch("VirtualMachine", &moref(twin), "config.instanceUuid").await),
+    ];
+    assert_eq!(ids[0], ids[1]);
+    let inside = format!(
+        "<uuid>{}</uuid><vmSearch>true</vmSearch><instanceUuid>true</instanceUuid>",
+        ids[0].as_deref().expect("an id")
+    );
+    let both = soap.call("FindAllByUuid", "SearchIndex", "SearchIndex", &inside).await;
+    assert_eq!(both.text.matches("<returnval").count(), 2);
+    assert!(soap.fetch("VirtualMachine", &moref(twin), "config.extraConfig").await.contains("tierwright.mark"));
+    // The name stays taken when one of the two goes.
+    lab.world().with(|world| world.remove(twin, true));
+    let other = lab.world().with(|world| world.vm_named("legacy-002").expect("it").id);
+    let taken = soap.task("Rename_Task", "VirtualMachine", &moref(other), "<newName>legacy-001</newName>").await;
+    assert_eq!(taken.fault(), Some("DuplicateName"));
+}

@@ -22,8 +22,8 @@ use stage::Stage;
 /// Flags of `demo`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Needs no network, no hypervisor and no settings. Everything it writes is in a temporary folder that it removes at
-its end. With --once it checks what it shows; exit 1 when something did not hold.
+    after_help = "Needs no network, no hypervisor and no settings. All it writes is in a temporary folder that it
+removes at its end. Exit 1 when a claim that it makes did not hold.
 
 Examples:
   tierwright demo          then try the commands it shows, in a second terminal

@@ -23,10 +23,10 @@ use crate::session::Session;
 
 Examples:
   tierwright get vms                        all VMs: whose they are and how they stand
-  tierwright get vms -o wide erp            with more columns; only keys or names that contain `erp`
+  tierwright get vms -o wide erp            more columns; only what contains `erp`
   tierwright get endpoints
   tierwright get tiers -o yaml
-  tierwright get inventory -o json > inv.json      everything seen, for `plan --inventory inv.json`")]
+  tierwright get inventory -o json > inv.json   everything seen, for `plan --inventory`")]
 pub struct Args {
     /// What to list
     #[arg(value_enum)]

@@ -75,6 +75,8 @@ pub struct World {
     pub(in crate::lab) vms: BTreeMap<Id, Vm>,
     /// Name -> VMs in a folder, so that a name is checked without a walk over all VMs.
     pub(in crate::lab) names: HashMap<(Id, Box<str>), Id>,
+    /// Two VMs in one folder had one name at some time.
+    twins: bool,
     /// How many files have a parent.
     linked: usize,
     tasks: BTreeMap<Id, Task>,
@@ -109,6 +111,7 @@ impl World {
             files: HashMap::new(),
             vms: BTreeMap::new(),
             names: HashMap::new(),
+            twins: false,
             linked: 0,
             tasks: BTreeMap::new(),
             agenda: BTreeSet::new(),
@@ -186,8 +189,8 @@ impl World {
         vm.touch_config(number, now);
         let after = (vm.folder, Box::<str>::from(&*vm.name));
         if before != after {
-            self.names.remove(&before);
-            self.names.insert(after, id);
+            self.unlist(&before, id);
+            self.list(after, id);
         }
         true
     }
@@ -221,7 +224,7 @@ impl World {
         let id = vm.id;
         let number = self.bump();
         vm.touch_config(number, self.now);
-        self.names.insert((vm.folder, Box::from(&*vm.name)), id);
+        self.list((vm.folder, Box::from(&*vm.name)), id);
         self.vms.insert(id, vm);
         id
     }
@@ -230,9 +233,7 @@ impl World {
     pub fn remove(&mut self, id: Id, with_files: bool) -> Option<Vm> {
         let number = self.bump();
         let vm = self.vms.remove(&id)?;
-        if self.names.get(&(vm.folder, Box::from(&*vm.name))) == Some(&id) {
-            self.names.remove(&(vm.folder, Box::from(&*vm.name)));
-        }
+        self.unlist(&(vm.folder, Box::from(&*vm.name)), id);
         if with_files {
             for disk in &vm.disks {
                 self.delete_file_chain(&disk.file);
@@ -272,6 +273,27 @@ impl World {
     /// Goes back to a snapshot at once: hardware, settings and annotation are as they were.
     pub fn revert(&mut self, id: Id, name: &str) -> bool {
         self.revert_to(id, name).is_ok()
+    }
+
+    /// Notes who has a name. Behind our back two VMs may come to have one, which no task allows: the first keeps it.
+    pub(in crate::lab) fn list(&mut self, name: (Id, Box<str>), id: Id) {
+        let holder = *self.names.entry(name).or_insert(id);
+        self.twins |= holder != id;
+    }
+
+    /// Takes a name off the list, or passes it on to another VM that has it.
+    pub(in crate::lab) fn unlist(&mut self, name: &(Id, Box<str>), id: Id) {
+        if self.names.get(name) != Some(&id) {
+            return;
+        }
+        self.names.remove(name);
+        // A walk over all VMs only where there ever were two of one name.
+        if self.twins {
+            let heir = self.vms.values().find(|vm| vm.id != id && (vm.folder, &*vm.name) == (name.0, &*name.1));
+            if let Some(heir) = heir.map(|vm| vm.id) {
+                self.names.insert(name.clone(), heir);
+            }
+        }
     }
 
     /// Another VM that stands in the way of this name in this folder.

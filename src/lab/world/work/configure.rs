@@ -68,9 +68,9 @@ impl World {
         let id = vm.id;
         if let Some(old) = self.vms.get(&id) {
             let key = (old.folder, Box::<str>::from(&*old.name));
-            self.names.remove(&key);
+            self.unlist(&key, id);
         }
-        self.names.insert((vm.folder, Box::from(&*vm.name)), id);
+        self.list((vm.folder, Box::from(&*vm.name)), id);
         self.vms.insert(id, vm);
     }
 }
