@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::events::{Event, EventSink, chain};
-use crate::inventory::{EndpointInventory, Inventory, View};
+use crate::inventory::{EndpointInventory, Inventory, Known, View};
 use crate::journal::{Journal, JournalError};
-use crate::model::{EndpointName, OwnId};
+use crate::model::EndpointName;
 
 /// How long one endpoint may take for a whole answer. A full inventory of 10,000 VMs takes a vCenter well under a
 /// minute; past two it is hanging, and the others should not wait for it any longer.
@@ -33,7 +33,7 @@ pub struct Asking<'a> {
     /// Only these; `None`: all.
     pub only: Option<&'a [EndpointName]>,
     /// Ids seen before, by endpoint: those not listed are read one by one.
-    pub known: &'a BTreeMap<EndpointName, Vec<OwnId>>,
+    pub known: &'a BTreeMap<EndpointName, Vec<Known>>,
     /// Per endpoint.
     pub deadline: Duration,
     /// Progress.
@@ -82,7 +82,7 @@ async fn ask(asking: &Asking<'_>) -> BTreeMap<EndpointName, View> {
     views
 }
 
-async fn ask_one(endpoint: &Endpoint, known: &[OwnId], deadline: Duration) -> View {
+async fn ask_one(endpoint: &Endpoint, known: &[Known], deadline: Duration) -> View {
     let answer = tokio::time::timeout(deadline, async { endpoint.provider().await?.collect(known).await });
     match answer.await {
         Ok(Ok(observed)) => View::Observed(Box::new(observed)),

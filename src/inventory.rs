@@ -70,6 +70,16 @@ pub struct Observed {
     pub missing: BTreeMap<OwnId, Missing>,
 }
 
+/// A VM seen before: one that the listing lacks is read directly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its own id.
+    pub id: OwnId,
+    /// The provider's short-lived reference when last seen; empty where it has none. Where a search by id answers nothing
+    /// both for a VM that is gone and for one that may not be seen, the reference tells them apart.
+    pub handle: Arc<str>,
+}
+
 /// What a direct read by id answered for a VM that the listing lacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -117,16 +117,21 @@ impl Status {
                 }
             }
             Event::StepDone { key, .. } => {
-                self.running.remove(key);
+                self.ended(key);
                 self.failing.remove(key);
             }
             Event::StepFailed { key, why, .. } => {
-                self.running.remove(key);
+                self.ended(key);
                 self.failing.insert(key.clone(), why.clone());
             }
-            Event::StepSkipped { key, .. } => {
-                self.running.remove(key);
-            }
+            Event::StepSkipped { key, .. } => self.ended(key),
+        }
+    }
+
+    fn ended(&mut self, key: &VmKey) {
+        self.running.remove(key);
+        if self.running.is_empty() && self.condition == Condition::Reconciling {
+            self.condition = Condition::Ready;
         }
     }
 }
@@ -155,6 +160,7 @@ mod tests {
         let status = fold(&[started.clone(), failed.clone()]);
         assert!(status.running.is_empty());
         assert_eq!(status.failing[&key()], "no");
+        assert_eq!(status.condition, Condition::Ready);
         assert!(fold(&[started.clone(), failed, started, done]).failing.is_empty());
     }
 

@@ -8,6 +8,8 @@ mod harness;
 
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/formats.rs"]
+mod formats;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/readme.rs"]

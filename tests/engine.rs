@@ -4,6 +4,8 @@
 mod apply;
 #[path = "engine/collect.rs"]
 mod collect;
+#[path = "engine/crash.rs"]
+mod crash;
 #[path = "engine/fixtures.rs"]
 mod fixtures;
 #[path = "engine/journal.rs"]

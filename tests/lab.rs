@@ -3,6 +3,8 @@
 #[path = "lab/support.rs"]
 mod support;
 
+#[path = "lab/command.rs"]
+mod command;
 #[path = "lab/faults.rs"]
 mod faults;
 #[path = "lab/model.rs"]

@@ -71,7 +71,8 @@ impl Recorder for StepRecorder<'_> {
         let intent = Intent { run: &self.run.id, step: self.step, call, at: self.run.clock.now() };
         let id = self.run.journal.intend(&intent).await.map_err(|error| Halt::Journal(chain(&error)))?;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(call = call.name, target = call.target, detail = call.detail, "sending");
+        let (key, endpoint) = (&self.step.key, &self.step.endpoint);
+        tracing::info!(%key, %endpoint, call = call.name, on = call.target, detail = call.detail, "sending");
         self.note_stop(call);
         Ok(id)
     }

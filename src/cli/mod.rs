@@ -12,22 +12,22 @@
 //! ```
 
 mod apply;
-pub mod args;
+mod args;
 mod check;
 mod completion;
 mod demo;
-pub mod drift;
+mod drift;
 mod edge;
 mod exit;
 mod get;
 mod log;
 mod pause;
 mod plan;
-pub mod progress;
+mod progress;
 mod schema;
 mod serve;
 mod validate;
-pub mod view;
+mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -25,7 +25,7 @@ macro_rules! say_part {
 
 pub(crate) use {say, say_part};
 
-/// What [`say!`] does.
+/// What `say!` does.
 pub fn say_text(text: std::fmt::Arguments<'_>) {
     let mut err = anstream::stderr().lock();
     let _ = err.write_fmt(text).and_then(|()| err.flush());
@@ -46,9 +46,9 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
     Ok(text(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Prints YAML.
+/// Prints YAML that says what the JSON says: made from it, since enums would come out as `!tags` that few readers know.
 pub fn yaml<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    Ok(text(&serde_yaml::to_string(value)?)?)
+    Ok(text(&serde_yaml::to_string(&serde_json::to_value(value)?)?)?)
 }
 
 /// Prints rows under headings, aligned, without lines; nothing but headings when there are no rows.

@@ -32,8 +32,9 @@ pub struct DriftLine {
 pub fn drift(census: &Census<'_>, desired: Option<&Desired>) -> Vec<DriftLine> {
     let mut lines = Vec::new();
     for seen in census.all() {
-        if let KeyStanding::Owned(owned) = census.standing(&seen.mark.key) {
-            let spec = desired.and_then(|desired| desired.vms.get(&owned.mark.key));
+        let Some(key) = seen.key() else { continue };
+        if let KeyStanding::Owned(owned) = census.standing(&key) {
+            let spec = desired.and_then(|desired| desired.vms.get(&owned.mark().key));
             of_vm(owned, spec, &mut lines);
         }
     }
@@ -42,20 +43,20 @@ pub fn drift(census: &Census<'_>, desired: Option<&Desired>) -> Vec<DriftLine> {
 }
 
 fn of_vm(seen: &Seen<'_>, spec: Option<&VmSpec>, lines: &mut Vec<DriftLine>) {
-    let Some(applied) = &seen.mark.applied else { return };
+    let Some(applied) = &seen.mark().applied else { return };
     let Applied { cpus, memory, power, image: _, user_data: _, disks, nics } = applied;
     let config = seen.config;
     let mut line = |field: String, from: Option<String>, to: Option<String>| {
         let watched = spec.is_none_or(|spec| !ignored(&spec.ignore_drift, &field));
         if from != to && watched {
-            let (key, endpoint, id) = (seen.mark.key.clone(), seen.endpoint.clone(), seen.vm.id.clone());
+            let (key, endpoint, id) = (seen.mark().key.clone(), seen.endpoint.clone(), seen.vm.id.clone());
             lines.push(DriftLine { key, endpoint, id, field, from, to });
         }
     };
     line("cpus".to_owned(), Some(cpus.to_string()), Some(config.cpus.to_string()));
     line("memory".to_owned(), Some(memory.to_string()), Some(config.memory.to_string()));
     for (name, size) in disks {
-        let at = seen.mark.disks.get(name).map(|marked| resolve_disk(marked, &config.disks));
+        let at = seen.mark().disks.get(name).map(|marked| resolve_disk(marked, &config.disks));
         match at {
             Some(At::Attached(disk)) => {
                 line(format!("disks/{name}/size"), Some(size.to_string()), Some(disk.size.to_string()));
@@ -65,7 +66,7 @@ fn of_vm(seen: &Seen<'_>, spec: Option<&VmSpec>, lines: &mut Vec<DriftLine>) {
         }
     }
     for (name, target) in nics {
-        let Some(marked) = seen.mark.nics.get(name) else { continue };
+        let Some(marked) = seen.mark().nics.get(name) else { continue };
         let Some(nic) = resolve_nic(marked, &config.nics) else {
             if marked.mac.is_some() || marked.slot.is_some() {
                 line(format!("nics/{name}"), Some(target_text(target)), None);
@@ -80,7 +81,7 @@ fn of_vm(seen: &Seen<'_>, spec: Option<&VmSpec>, lines: &mut Vec<DriftLine>) {
             line(format!("nics/{name}/mac"), Some(mac.clone()), Some(nic.mac.to_string()));
         }
     }
-    let name = seen.mark.key.name().to_string();
+    let name = seen.mark().key.name().to_string();
     line("name".to_owned(), Some(name), Some(seen.vm.name.to_string()));
     if let Some(goal) = power {
         if !power::reached(*goal, config.power) {

@@ -7,12 +7,13 @@
 //! ```text
 //! sizes.rs  CPUs, memory      disks.rs  grow, add, detach, attach, delete      nics.rs  add, remove, move, connect, MAC
 //! power.rs  goals, owed starts      protection.rs  what guards the VM      applied.rs  what the mark records
-//! drift.rs  applied against observed
+//! drift.rs  applied against observed      in_sync.rs  the quick look that most VMs pass
 //! ```
 
 mod applied;
 mod disks;
 mod drift;
+mod in_sync;
 mod nics;
 mod power;
 mod protection;
@@ -23,6 +24,7 @@ mod tests;
 pub use applied::{next_applied, salted};
 pub use disks::{At, disk_at, resolve as resolve_disk, resolve_all as resolve_disks};
 pub use drift::{DriftLine, drift};
+pub use in_sync::{Candidate, is_plainly_in_sync};
 pub use nics::{nic_at, resolve as resolve_nic, resolve_all as resolve_nics, same_mac, target_text};
 pub use protection::wanted as wanted_protection;
 

@@ -77,3 +77,49 @@ fn placement_is_not_drift() {
     assert_eq!(lines(&world), Vec::<String>::new());
     assert_eq!(world.plan().in_sync, 1);
 }
+
+/// The quick look must never say yes where the full one finds something: each change of spec, VM or mark shows.
+#[test]
+fn the_quick_look_passes_nothing_that_the_full_one_would_not() {
+    let changes: [fn(&mut World); 16] = [
+        |world| world.config("vm-00").cpus += 1,
+        |world| world.config("vm-00").memory = Bytes::gib(1),
+        |world| world.config("vm-00").firmware = crate::model::Firmware::Bios,
+        |world| world.config("vm-00").disks[0].size = Bytes::gib(1),
+        |world| world.config("vm-00").disks[0].slot = "scsi0:9".into(),
+        |world| world.config("vm-00").disks[0].id = Some("other".into()),
+        |world| world.config("vm-00").nics[0].connected = false,
+        |world| world.config("vm-00").nics[0].network = Some(network("PG-DB")),
+        |world| world.config("vm-00").nics[0].mac = "00:00:00:00:00:01".into(),
+        |world| world.vm("vm-00").name = "other".into(),
+        |world| world.spec("app/vm-00").image = None,
+        |world| world.spec("app/vm-00").prevent_destroy = true,
+        |world| world.spec("app/vm-00").power = Some(PowerGoal::Stopped),
+        |world| world.spec("app/vm-00").disks.clear(),
+        |world| remark(world.vm("vm-00"), |mark| mark.applied = None),
+        |world| {
+            let text = world.config("vm-00").mark.clone().unwrap();
+            world.config("vm-00").mark = Some(text[..text.len() - 9].to_owned());
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut world = World::fleet(1);
+        change(&mut world);
+        let plan = world.plan();
+        assert!(plan.in_sync == 0 || !plan.notes.is_empty(), "change {number} went unseen");
+    }
+}
+
+#[test]
+fn a_mark_that_was_cut_off_is_unreadable_and_not_absent() {
+    let mut world = World::fleet(2);
+    for name in ["vm-00", "vm-01"] {
+        let text = world.config(name).mark.clone().unwrap();
+        world.config(name).mark = Some(text[..text.len() - 9].to_owned());
+    }
+    world.desired.vms.remove(&crate::plan::sample::key("app/vm-01"));
+    let plan = world.plan();
+    assert_eq!(plan.steps, []);
+    assert!(plan.codes().iter().all(|(_, code)| *code == crate::plan::BlockCode::MarkUnreadable), "{:?}", plan.codes());
+    assert_eq!(plan.blocked.len(), 2);
+}

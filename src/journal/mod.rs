@@ -96,9 +96,10 @@ impl Journal {
     /// Opens the journal of a state directory, making both when they are missing, and brings its schema up to date.
     pub async fn open(state_dir: &Path) -> Result<Self, JournalError> {
         make_private(state_dir)?;
+        let path = state_dir.join("journal.db");
+        make_private_file(&path)?;
         let options = SqliteConnectOptions::new()
-            .filename(state_dir.join("journal.db"))
-            .create_if_missing(true)
+            .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
@@ -133,4 +134,11 @@ fn make_private(directory: &Path) -> Result<(), JournalError> {
         path: directory.to_owned(),
         source,
     })
+}
+
+/// Makes a file that only its owner reads, if it is not there; SQLite gives its WAL the same rights.
+fn make_private_file(path: &Path) -> Result<(), JournalError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(drop).map_err(|source| JournalError::StateDir { what: "make the file", path: path.to_owned(), source })
 }

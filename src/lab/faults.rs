@@ -38,6 +38,7 @@ pub struct FaultRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     /// What goes wrong.
+    #[serde(with = "serde_yaml::with::singleton_map")] // `{delayMs: 500}`, not a YAML tag
     pub effect: Effect,
 }
 

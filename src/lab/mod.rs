@@ -51,6 +51,8 @@ pub struct LabOptions {
     pub only: Vec<HypervisorType>,
     /// Also a standalone ESXi host, as endpoint [`ESXI`].
     pub esxi: bool,
+    /// User and password of every front; `None`: its own user and a password made from the seed.
+    pub login: Option<(String, String)>,
     /// Rules in force from the start.
     pub faults: Vec<FaultRule>,
     /// How time moves.
@@ -70,6 +72,7 @@ impl Default for LabOptions {
             vms: 12,
             only: Vec::new(),
             esxi: false,
+            login: None,
             faults: Vec::new(),
             clock: ClockMode::Real,
             pace_percent: 100,
@@ -185,13 +188,16 @@ impl Lab {
             first => first.saturating_add(u16::try_from(self.fronts.len()).unwrap_or(u16::MAX)),
         };
         let listener = listener::TlsListener::bind((options.bind, port).into(), &self.stop).await?;
+        let own = if standalone { "root" } else { "svc-tierwright@vsphere.local" };
+        let (username, password) =
+            options.login.clone().unwrap_or_else(|| (own.to_owned(), format!("lab-{name}-{seed}")));
         let endpoint = LabEndpoint {
             name: name.into(),
             hypervisor: HypervisorType::Vsphere,
             url: format!("https://{}/sdk", listener.address()),
             pin_sha256: listener.pin_sha256().to_owned(),
-            username: if standalone { "root".into() } else { "svc-tierwright@vsphere.local".into() },
-            password: format!("lab-{name}-{seed}"),
+            username,
+            password,
         };
         let front = vsphere::Front::new(vsphere::FrontParts {
             endpoint: endpoint.clone(),

@@ -109,7 +109,7 @@ codes! {
     CLOUD_INIT "TW0216" "cloudInit needs exactly one of userData and userDataFile"
         "User data is given in place, or as a file in secretsDir; not both, and not neither."
     IGNORE_DRIFT "TW0217" "not something whose drift can be ignored"
-        "ignoreDrift takes cpus, memory, power, image, firmware, cloudInit, disks/NAME/size, nics/NAME/network and nics/NAME/mac, with names that this VM has."
+        "ignoreDrift takes name, cpus, memory, power, image, firmware, cloudInit, disks/NAME and nics/NAME with names that this VM has, or a field of these: disks/NAME/size, nics/NAME/network, nics/NAME/mac, nics/NAME/connected."
     REPEATED "TW0218" "named twice in one list"
         "Disks and NICs are known by their name, so a name stands for one of them. In other lists the second mention says nothing."
     TEXT "TW0219" "text that cannot be used"

@@ -4,6 +4,7 @@
 //! to and from the hypervisor and never look inside; this module reads, writes and judges it. A mark that cannot be read
 //! is not ours to guess about: the VM is then left alone and said so.
 
+mod canon;
 mod identity;
 mod judge;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::model::{
     Bytes, Digest, NetworkTarget, OnRemove, OwnId, PowerGoal, Prune, Shutdown, TierName, VmKey, VmName,
 };
 
+pub use canon::{Head, Walk};
 pub use identity::{identity, of_birth_name};
 pub use judge::{Standing, judge};
 pub use text::{MAX_BYTES, MarkError, VERSION, parse, write};

@@ -1,6 +1,6 @@
 //! Marks: read, written, judged.
 
-use super::{MAX_BYTES, MarkError, Pending, Standing, birth_name, identity, judge, of_birth_name, parse, write};
+use super::{Head, MAX_BYTES, MarkError, Pending, Standing, birth_name, identity, judge, of_birth_name, parse, write};
 use crate::model::{Config, OwnId};
 use crate::plan::sample::{INSTALLATION, applied, config_mut, key, remark, spec, tier};
 
@@ -76,4 +76,27 @@ fn an_own_id_in_capitals_is_the_same_id() {
     config_mut(&mut vm).mark =
         Some(text.replace(&format!("\"ownId\":\"{id}\""), &format!("\"ownId\":\"{}\"", id.to_uppercase())));
     assert!(matches!(judge(&vm, INSTALLATION), Standing::Ours(_)));
+}
+
+#[test]
+fn the_quick_reading_of_a_head_says_what_the_full_one_says() {
+    let text = text();
+    let (head, mark) = (Head::read(&text).unwrap(), parse(&text).unwrap());
+    assert_eq!((head.installation, head.key), (mark.installation.as_str(), mark.key.to_string().as_str()));
+    assert_eq!((head.identity, head.own_id), (mark.identity.to_string().as_str(), mark.own_id.unwrap().as_str()));
+    assert_eq!((head.tier, head.generation), (mark.tier.as_str(), mark.generation));
+    assert_eq!(head.protection, mark.protection);
+}
+
+#[test]
+fn what_is_not_in_our_own_form_or_not_ordinary_is_read_in_full() {
+    let mut vm = vm();
+    let refused = |text: &str| Head::read(text).is_none();
+    assert!(refused(&text().replace(':', ": ")));
+    assert!(refused(&text().replace("prod", "pr\\u006fd")));
+    assert!(refused(&text().replace("\"generation\":5", "\"generation\":05")));
+    remark(&mut vm, |mark| mark.pending = Some(Pending::Restart));
+    assert!(refused(config_mut(&mut vm).mark.as_ref().unwrap()));
+    remark(&mut vm, |mark| (mark.pending, mark.own_id) = (None, None));
+    assert!(refused(config_mut(&mut vm).mark.as_ref().unwrap()));
 }

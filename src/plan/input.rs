@@ -1,6 +1,7 @@
 //! Everything a plan depends on, as one value: time, settings, approvals and history included.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -160,6 +161,9 @@ pub struct LastInventory {
 pub struct LastVm {
     /// Its own id.
     pub id: OwnId,
+    /// The provider's short-lived reference to it.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub handle: Arc<str>,
     /// Its name.
     pub name: String,
     /// From a valid mark of ours.

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
-use crate::inventory::{EndpointInventory, Missing, Observed, View};
+use super::pairing::pair;
+use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
 
@@ -64,10 +65,7 @@ const fn is_suspicious(lost: usize, of: usize) -> bool {
 
 /// Those of the last inventory that are not listed now, in id order.
 fn unlisted<'p>(previous: &'p LastInventory, now: &Observed) -> Vec<&'p LastVm> {
-    let listed: BTreeSet<&OwnId> = now.vms.iter().map(|vm| &vm.id).collect();
-    let mut missing: Vec<&LastVm> = previous.vms.iter().filter(|vm| !listed.contains(&vm.id)).collect();
-    missing.sort_by(|a, b| a.id.cmp(&b.id));
-    missing
+    pair(previous, &now.vms).1
 }
 
 /// What is kept of `now`; `None`: the previous one stays, since `now` is not complete or has lost too much.
@@ -108,7 +106,7 @@ fn as_seen(vm: &ObservedVm, before: Option<&LastVm>, installation: &str) -> Last
             known
         }
     };
-    LastVm { id: vm.id.clone(), name: vm.name.to_string(), owned, missing_once: false }
+    LastVm { id: vm.id.clone(), handle: vm.handle.clone(), name: vm.name.to_string(), owned, missing_once: false }
 }
 
 fn owned(mark: &Mark) -> LastOwned {
@@ -164,7 +162,8 @@ pub fn add_witnessed(last: &mut LastInventory, seen: Vec<LastVm>) {
     }
 }
 
-/// Ids whose VMs collect must read directly when they are not listed: all we ever owned there and did not see gone.
-pub fn known_ids(previous: Option<&LastInventory>) -> Vec<OwnId> {
-    previous.iter().flat_map(|last| &last.vms).filter(|vm| vm.owned.is_some()).map(|vm| vm.id.clone()).collect()
+/// The VMs that collect must read directly when they are not listed: all we ever owned there and did not see gone.
+pub fn known(previous: Option<&LastInventory>) -> Vec<Known> {
+    let owned = previous.iter().flat_map(|last| &last.vms).filter(|vm| vm.owned.is_some());
+    owned.map(|vm| Known { id: vm.id.clone(), handle: vm.handle.clone() }).collect()
 }

@@ -17,6 +17,7 @@ pub mod input;
 pub mod memory;
 pub mod operation;
 mod order;
+mod pairing;
 mod placement;
 mod planner;
 pub mod render;
@@ -86,6 +87,9 @@ pub struct InventoryLine {
     /// What is wrong, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// It is retired: nobody counts on its answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excused: bool,
 }
 
 /// How an endpoint answered.
@@ -364,6 +368,8 @@ pub enum BlockCode {
     Unsupported,
     /// It needs a reboot that allowReboot does not permit now.
     RebootNotAllowed,
+    /// It would have to be stopped, its guest cannot be asked (no guest tools run), and `shutdown.force` is off.
+    NoGuestTools,
     /// A snapshot or checkpoint stands in the way.
     Snapshot,
     /// A disk is shared, unmapped, ambiguous, or would shrink.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::inventory::{Capabilities, Observed};
+use crate::inventory::{Capabilities, Known, Observed};
 use crate::model::{EndpointName, HypervisorType, ObservedVm, OwnId, Secret, VmKey};
 use crate::plan::Step;
 use crate::settings::EndpointSettings;
@@ -51,8 +51,8 @@ pub trait Provider: Send + Sync {
     /// What can be done there, asked of the server.
     async fn capabilities(&self) -> Result<Capabilities, ProviderError>;
 
-    /// Everything there. `known` are ids seen before: those not listed are read one by one.
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError>;
+    /// Everything there. `known` are VMs seen before: those not listed are read one by one.
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError>;
 
     /// One VM, read in full and fresh, never from a cache.
     async fn find(&self, target: &Target) -> Result<Found, ProviderError>;

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{ErrorKind, Found, MissingRight, Next, Order, Provider, ProviderError, Recorder, StepError, Target};
-use crate::inventory::{Capabilities, Observed};
-use crate::model::{EndpointName, OwnId};
+use crate::inventory::{Capabilities, Known, Observed};
+use crate::model::EndpointName;
 use crate::settings::EndpointSettings;
 
 /// A whole inventory of a large, busy endpoint stays well below this; a hung one is given up.
@@ -78,7 +78,7 @@ impl Provider for Wrapped {
         self.patiently("log in", READ_LIMIT, || self.inner.capabilities()).await
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         self.patiently("read the inventory", COLLECT_LIMIT, || self.inner.collect(known)).await
     }
 
@@ -144,7 +144,7 @@ mod tests {
             })
         }
 
-        async fn collect(&self, _: &[OwnId]) -> Result<Observed, ProviderError> {
+        async fn collect(&self, _: &[crate::inventory::Known]) -> Result<Observed, ProviderError> {
             unreachable!("not asked for")
         }
 

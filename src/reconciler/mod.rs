@@ -12,6 +12,7 @@
 //! an open intent in the journal, which the next start settles.
 
 mod settle;
+mod telling;
 mod watch;
 
 use std::time::Duration;
@@ -24,13 +25,14 @@ use crate::clock::Clock;
 use crate::events::{EventSink, EventStream, chain};
 use crate::gate::Who;
 use crate::journal::Lock;
-use crate::model::Digest;
+use crate::model::Revision;
 use crate::plan::{Manage, Plan, SourceTrust};
 use crate::session::{Look, LookRequest, Running, Session, SessionError, Wanted};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::status::{Condition, PlanCounts, Status};
 use settle::{InForce, Settling};
+use telling::Telling;
 use watch::Watch;
 
 /// Between the request to end and giving up on what is in flight: the whole must be over within ten seconds.
@@ -46,15 +48,8 @@ pub struct Reconciler {
     settling: Settling,
     watch: Watch,
     backoff: Backoff,
-    told: Option<Told>,
+    telling: Telling,
     _lock: Lock,
-}
-
-/// What the log was last told, so that an unchanged state is not told again each minute.
-#[derive(PartialEq, Eq)]
-struct Told {
-    plan: Option<Digest>,
-    problems: usize,
 }
 
 /// What a cycle leads to.
@@ -77,7 +72,15 @@ impl Reconciler {
         let watch = Watch::new(&session.settings().source);
         let status = channel::Sender::new(Status::default());
         let settling = Settling::starting_with(good);
-        Ok(Self { session, status, settling, watch, backoff: Backoff::default(), told: None, _lock: lock })
+        Ok(Self {
+            session,
+            status,
+            settling,
+            watch,
+            backoff: Backoff::default(),
+            telling: Telling::default(),
+            _lock: lock,
+        })
     }
 
     /// What it sees and does, as it goes.
@@ -103,7 +106,7 @@ impl Reconciler {
 
     async fn cycles(&mut self, events: &EventSink, shutdown: &Shutdown) {
         let mut next_cycle = crate::clock::instant();
-        let mut last: Option<(Option<Digest>, SourceTrust)> = None;
+        let mut last: Option<(Option<Revision>, SourceTrust)> = None;
         let mut followed_up = false;
         while !shutdown.requested() {
             self.watch.ensure();
@@ -115,7 +118,7 @@ impl Reconciler {
                     continue;
                 }
             };
-            let now_in_force = (in_force.desired.as_ref().map(|d| Digest::of(d.revision.0.as_bytes())), in_force.trust);
+            let now_in_force = (in_force.desired.as_ref().map(|desired| desired.revision.clone()), in_force.trust);
             if crate::clock::instant() >= next_cycle || last.as_ref() != Some(&now_in_force) {
                 let changed = self.cycle(wanted, &in_force, events, shutdown).await;
                 // After a change, look again at once, but only once in a row: a step that is planned again each time it
@@ -146,7 +149,9 @@ impl Reconciler {
     async fn cycle(&mut self, wanted: Wanted, in_force: &InForce, events: &EventSink, shutdown: &Shutdown) -> bool {
         let revision = in_force.desired.as_ref().map(|desired| desired.revision.to_string());
         let number = self.status.borrow().cycles + 1;
-        let span = tracing::info_span!("cycle", number, revision = revision.as_deref().unwrap_or("none"));
+        // Enough to tell revisions apart; all of it is in the status and in each plan.
+        let short: String = revision.iter().flat_map(|revision| revision.chars()).take(19).collect();
+        let span = tracing::info_span!("cycle", number, revision = short);
         let problems = wanted.diagnostics.len();
         let cycled = self.look_and_apply(wanted, in_force, events, shutdown).instrument(span).await;
         let now = self.session.clock().now();
@@ -174,17 +179,18 @@ impl Reconciler {
     ) -> Result<Cycled, SessionError> {
         let problems = wanted.diagnostics.len();
         let Some(desired) = in_force.desired.clone() else {
-            self.stall(match in_force.trust {
-                SourceTrust::Broken => "the source has errors, and no good revision of it is known",
-                _ => "waiting for the source to settle",
-            });
+            if in_force.trust == SourceTrust::Broken {
+                self.stall("the source has errors, and no good revision of it is known");
+            } else {
+                tracing::info!("waiting for the source to settle");
+            }
             return Ok(Cycled { changed: false });
         };
         let wanted = Wanted { desired: Some(desired), trust: in_force.trust, ..wanted };
         let request = LookRequest { ask_once: true, events: events.clone(), ..LookRequest::default() };
         let look = self.session.look_for(wanted, &request).await?;
         let Some(plan) = &look.plan else { return Ok(Cycled { changed: false }) };
-        self.tell(plan, problems, in_force.trust);
+        self.telling.tell(plan, problems, in_force.trust);
         self.backoff.keep_only(&plan.steps);
         let report = if self.may_change(plan) {
             self.apply(&look, plan, events, shutdown).await?
@@ -225,31 +231,6 @@ impl Reconciler {
             }
         }
         Ok(report)
-    }
-
-    /// Says what the plan is, when it is another one than last time.
-    fn tell(&mut self, plan: &Plan, problems: usize, trust: SourceTrust) {
-        let problems = if trust == SourceTrust::Broken { problems } else { 0 };
-        let told = Told { plan: Some(plan.hash.clone()), problems };
-        if self.told.as_ref() == Some(&told) {
-            tracing::debug!(plan = plan.hash.short(), "unchanged");
-            return;
-        }
-        if problems > 0 {
-            tracing::warn!(
-                problems,
-                "the source has errors: the last good revision stays in force, nothing is removed"
-            );
-        }
-        let (steps, blocked, in_sync) = (plan.steps.len(), plan.blocked.len(), plan.in_sync);
-        tracing::info!(plan = plan.hash.short(), steps, blocked, in_sync, "planned");
-        for step in &plan.steps {
-            tracing::info!(key = %step.key, endpoint = %step.endpoint, action = ?step.action, "to do");
-        }
-        for blocked in &plan.blocked {
-            tracing::info!(key = %blocked.key, action = ?blocked.action, code = ?blocked.code, why = blocked.why, "held back");
-        }
-        self.told = Some(told);
     }
 
     fn stall(&self, why: &str) {

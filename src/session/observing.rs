@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{LookRequest, Session, SessionError};
 use crate::collect::{self, Asking};
 use crate::events::EventSink;
-use crate::inventory::{EndpointInventory, Inventory, Missing, View};
+use crate::inventory::{EndpointInventory, Inventory, Known, Missing, View};
 use crate::journal::JournalError;
 use crate::model::{EndpointName, OwnId};
 use crate::plan::{History, LastInventory, memory};
@@ -39,8 +39,8 @@ impl Session {
         only: Option<&[EndpointName]>,
         events: &EventSink,
     ) -> Result<Inventory, JournalError> {
-        let known: BTreeMap<EndpointName, Vec<OwnId>> =
-            history.last.iter().map(|(name, last)| (name.clone(), memory::known_ids(Some(last)))).collect();
+        let known: BTreeMap<EndpointName, Vec<Known>> =
+            history.last.iter().map(|(name, last)| (name.clone(), memory::known(Some(last)))).collect();
         let asking = Asking { endpoints: &self.endpoints, only, known: &known, deadline: collect::DEADLINE, events };
         collect::collect(&asking, self.journal().await?, &self.clock).await
     }

@@ -11,7 +11,8 @@ use tierwright::mark::{self, Applied, Mark, MarkedDisk, MarkedNic, Protection};
 use tierwright::model::{
     AllowReboot, Bytes, Config, Currency, Desired, DiskSpec, EndpointName, Firmware, GuestAgent, GuestOs, Hot,
     HypervisorType, Money, NetworkTarget, NicSpec, ObservedDisk, ObservedNic, ObservedVm, OnRemove, Origin, OwnId,
-    Placed, Placement, PowerState, Price, Prune, Revision, Shutdown, SyncPolicy, Tier, TierName, VmConfig, VmKey, VmSpec,
+    Placed, Placement, PowerState, Price, Prune, Revision, Shutdown, SyncPolicy, Tier, TierName, VmConfig, VmKey,
+    VmSpec,
 };
 use tierwright::plan::{
     EndpointPolicy, EndpointState, History, Limits, Manage, PlanInput, Policy, SourceTrust, census, memory, plan,
@@ -54,9 +55,14 @@ impl Fleet {
         let specs: Vec<VmSpec> = (0..vms).map(spec).collect();
         let mut listed: Vec<ObservedVm> = specs.iter().map(observed).collect();
         listed.sort_by(|a, b| a.id.cmp(&b.id));
-        let answer = EndpointInventory { generation: 7, taken_at: now(), view: View::Observed(Box::new(answer(listed))) };
+        let answer =
+            EndpointInventory { generation: 7, taken_at: now(), view: View::Observed(Box::new(answer(listed))) };
         let last = memory::remember(None, &answer, "prod", true).unwrap();
-        let manage = EndpointPolicy { hypervisor: HypervisorType::Vsphere, manage: Manage::Enforce, state: EndpointState::Active };
+        let manage = EndpointPolicy {
+            hypervisor: HypervisorType::Vsphere,
+            manage: Manage::Enforce,
+            state: EndpointState::Active,
+        };
         Self {
             desired: Desired {
                 revision: Revision("1".into()),

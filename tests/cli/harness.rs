@@ -1,5 +1,6 @@
 //! Runs the binary with nothing of this machine's environment, and makes its output comparable.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -32,7 +33,9 @@ impl Ran {
         }
         match self.code {
             Some(0) => {}
-            Some(code) => text += &format!("exit {code}\n"),
+            Some(code) => {
+                let _ = writeln!(text, "exit {code}");
+            }
             None => text.push_str("killed by a signal\n"),
         }
         text
@@ -107,6 +110,9 @@ pub fn filter(text: &str) -> String {
             () if word_before => (None, c.len_utf8()),
             () if shape(rest, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") => (Some("<uuid>"), 36),
             () if shape(rest, "dddd-dd-ddTdd:dd:ddZ") => (Some("<time>"), 20),
+            () if rest.starts_with("127.0.0.1 port ") => {
+                (Some("127.0.0.1 port <port>"), 15 + leading(&rest[15..], "d"))
+            }
             () if rest.starts_with("127.0.0.1:") => (Some("127.0.0.1:<port>"), 10 + leading(&rest[10..], "d")),
             () if leading(rest, "x") >= 12 => (Some("<digest>"), leading(rest, "x")),
             () => (None, c.len_utf8()),

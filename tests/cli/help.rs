@@ -1,5 +1,7 @@
 //! Help is documentation: every command has an example that parses, and changed help shows in review.
 
+use std::fmt::Write as _;
+
 use crate::harness::Bench;
 
 fn commands() -> Vec<String> {
@@ -58,7 +60,7 @@ fn help_is_as_reviewed() {
     let bench = Bench::new();
     let mut text = bench.run(&["--help"]).expect(0).stdout;
     for name in commands() {
-        text += &format!("\n$ tierwright {name} --help\n");
+        let _ = writeln!(text, "\n$ tierwright {name} --help");
         text.push_str(&bench.run(&[&name, "--help"]).expect(0).stdout);
     }
     crate::harness::as_reviewed("help.txt", &text);

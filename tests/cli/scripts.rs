@@ -8,6 +8,7 @@
 //! > away report.yaml                       takes a manifest away        > back report.yaml
 //! > lab move shop-db-01 to VM Network      changes the VM behind tierwright's back
 //! > lab off shop-web-01                    > lab gone, > lab back: it drops every connection, or no longer
+//! > lab deny VirtualMachine.Config.Memory  the account may not        > password TEXT: another password
 //! > lab changes                            prints the changing calls since it was last asked
 //! ```
 
@@ -104,6 +105,9 @@ impl Stage {
             }
             "away" => self.bench.rename(rest, &format!("{rest}.away")),
             "back" => self.bench.rename(&format!("{rest}.away"), rest),
+            "password" => {
+                self.bench.write("secrets/vc-prod", rest);
+            }
             "lab" => return self.lab(rest),
             other => panic!("no such action: {other}"),
         }
@@ -122,6 +126,10 @@ impl Stage {
                 self.bench.lab.faults().add(FaultRule::always(None, None, Effect::Drop));
             }
             "back" => self.bench.lab.faults().clear(),
+            _ if action.starts_with("deny ") => {
+                let right = action.trim_start_matches("deny ").to_owned();
+                self.bench.lab.faults().add(FaultRule::always(None, None, Effect::Deny(right)));
+            }
             _ => self.by_hand(action),
         }
         String::new()

@@ -109,6 +109,16 @@ fn secrets_stand_nowhere_but_on_the_wire() {
     let sent = base64::engine::general_purpose::STANDARD.decode(there.expect("user data reached the VM"));
     assert!(String::from_utf8_lossy(&sent.expect("base64")).contains(FILE), "the canary was really used");
 
+    // A mistake on the very line that holds a secret: problems are shown with their source lines.
+    bench.edit("shop.yaml", "cloudInit: {", "cloudInit: {userDta: x, ");
+    for line in ["validate manifests", "validate manifests -o json", "plan", "apply --yes", "get tiers"] {
+        search.run(&bench, line, 1);
+    }
+    bench.edit("shop.yaml", "userDta: x, ", "");
+    bench.edit("shop.yaml", "  power: running\n  cloudInit", "  power: sideways\n  cloudInit");
+    search.run(&bench, "validate manifests -o json", 1);
+    bench.edit("shop.yaml", "sideways", "running");
+
     bench.write("secrets/vc-prod", WRONG_PASSWORD);
     search.run(&bench, "check", 1);
     search.run(&bench, "plan", 4);
@@ -116,4 +126,18 @@ fn secrets_stand_nowhere_but_on_the_wire() {
     search.files(&bench.path().join("state"));
     search.said.push(("plan.json".into(), std::fs::read(bench.path().join("plan.json")).expect("saved")));
     search.nothing_found();
+}
+
+#[test]
+fn the_search_finds_a_canary_plain_and_in_base64() {
+    for before in ["", "a", "ab", "abc"] {
+        let hidden = base64::engine::general_purpose::STANDARD.encode(format!("{before}{FILE}\n"));
+        for text in [format!("x{FILE}y"), format!("<value>{hidden}</value>")] {
+            let mut search = Search::new();
+            search.said.push(("padding".into(), vec![b'-'; 100_001]));
+            search.said.push(("here".into(), text.clone().into_bytes()));
+            let searched = std::panic::catch_unwind(|| search.nothing_found());
+            assert!(searched.is_err(), "not found in {text}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
-use tierwright::inventory::{Capabilities, Missing, Observed};
+use tierwright::inventory::{Capabilities, Known, Missing, Observed};
 use tierwright::mark::{self, Mark, Pending};
 use tierwright::model::{Bytes, ObservedVm, OwnId, PowerState, Shutdown, VmConfig, VmName};
 use tierwright::plan::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
@@ -165,7 +165,7 @@ async fn an_inventory_read_twice_is_the_same(subject: &Subject) {
 
 async fn a_known_vm_that_is_not_listed_is_read_by_id(subject: &Subject) {
     let gone = OwnId::new("00000000-0000-4000-8000-000000000001");
-    let observed = subject.provider.collect(std::slice::from_ref(&gone)).await.unwrap();
+    let observed = subject.provider.collect(&[Known { id: gone.clone(), handle: "".into() }]).await.unwrap();
     assert_eq!(observed.missing.get(&gone), Some(&Missing::NotFound));
 }
 
@@ -370,7 +370,7 @@ async fn destroy_takes_exactly_the_named_disks(subject: &Subject) {
     outcome.unwrap();
     assert!(kept.calls.lock().unwrap().iter().all(|(call, _)| call.destroys));
     assert_eq!(provider.find(&Target::OwnId(wanted.id())).await.unwrap(), Found::Nothing);
-    let observed = provider.collect(&[wanted.id()]).await.unwrap();
+    let observed = provider.collect(&[wanted.known()]).await.unwrap();
     assert_eq!(observed.missing.get(&wanted.id()), Some(&Missing::NotFound));
     assert_eq!(done(subject, &wanted, vec![all]).await, [] as [&str; 0]);
 }

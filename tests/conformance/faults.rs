@@ -1,6 +1,6 @@
 //! What a provider does when its server misbehaves; against the lab, which misbehaves on order.
 
-use tierwright::inventory::Missing;
+use tierwright::inventory::{Known, Missing};
 use tierwright::lab::{Effect, FaultRule, LabOptions, NamedFault};
 use tierwright::model::{Bytes, Config, PowerState, Shutdown, VmName};
 use tierwright::plan::{Change, Operation};
@@ -88,9 +88,22 @@ async fn a_vm_left_out_of_a_good_answer_is_not_taken_for_gone() {
     let before = subject.provider.collect(&[]).await.unwrap();
     let vm = before.vms.iter().find(|vm| &*vm.name == "legacy-005").unwrap();
     subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), Effect::Hide));
-    let after = subject.provider.collect(std::slice::from_ref(&vm.id)).await.unwrap();
+    let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: vm.handle.clone() }]).await.unwrap();
     let listed = after.vms.iter().any(|found| found.id == vm.id);
     assert!(listed || matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_the_account_may_no_longer_see_is_not_taken_for_gone_even_by_a_new_process() {
+    let subject = lab(12).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    let vm = before.vms.iter().find(|vm| &*vm.name == "legacy-005").unwrap();
+    for effect in [Effect::Hide, Effect::Deny("System.View".to_owned())] {
+        subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), effect));
+    }
+    let known = Known { id: vm.id.clone(), handle: vm.handle.clone() };
+    let after = subject.fresh().collect(&[known]).await.unwrap();
+    assert!(matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +115,7 @@ async fn a_vm_that_is_deleted_is_told_from_one_that_is_hidden() {
         let id = world.vm_named("legacy-005").unwrap().id;
         world.remove(id, true)
     });
-    let after = subject.provider.collect(std::slice::from_ref(&vm.id)).await.unwrap();
+    let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: vm.handle.clone() }]).await.unwrap();
     assert_eq!(after.missing.get(&vm.id), Some(&Missing::NotFound));
 }
 

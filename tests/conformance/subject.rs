@@ -127,6 +127,11 @@ impl Subject {
             Server::Vcsim(_) => panic!("this one is vcsim"),
         }
     }
+
+    /// A provider of its own for the same lab, as a new process has: it remembers nothing.
+    pub fn fresh(&self) -> Arc<dyn Provider> {
+        connect(&self.of_lab().endpoints()[0])
+    }
 }
 
 fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {

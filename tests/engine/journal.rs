@@ -25,6 +25,7 @@ fn hours(n: i64) -> Span {
 
 fn last(generation: u64, at: Timestamp, keys: &[&str]) -> LastInventory {
     let vm = |text: &&str| LastVm {
+        handle: "".into(),
         id: own_id(text),
         name: key(text).name().to_string(),
         owned: Some(LastOwned {

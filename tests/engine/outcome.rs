@@ -21,7 +21,8 @@ fn with_block(mut plan: Plan, code: BlockCode) -> Plan {
 }
 
 fn with_endpoint(mut plan: Plan, status: InventoryStatus) -> Plan {
-    plan.inventory.push(InventoryLine { endpoint: endpoint("vc"), status, generation: 1, why: None });
+    let line = InventoryLine { endpoint: endpoint("vc"), status, generation: 1, why: None, excused: false };
+    plan.inventory.push(line);
     plan
 }
 
@@ -63,6 +64,9 @@ fn an_endpoint_that_is_missing_is_4_for_plan_and_apply() {
         assert_eq!((of_plan(Some(&plan), true), of_apply(Some(&plan), None)), (4, 4));
     }
     assert_eq!(of_apply(Some(&with_endpoint(plan(vec![]), InventoryStatus::Complete)), None), 0);
+    let mut retired = with_endpoint(plan(vec![]), InventoryStatus::Unreachable);
+    retired.inventory[0].excused = true;
+    assert_eq!((of_plan(Some(&retired), true), of_apply(Some(&retired), None)), (0, 0));
 }
 
 #[test]

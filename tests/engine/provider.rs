@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tierwright::inventory::{Capabilities, Catalog, Host, Missing, Network, Observed, Storage};
+use tierwright::inventory::{Capabilities, Catalog, Host, Known, Missing, Network, Observed, Storage};
 use tierwright::mark::{self, Mark};
 use tierwright::model::{
     Bytes, Config, EndpointName, HypervisorType, NetworkTarget, ObservedDisk, ObservedNic, ObservedVm, OwnId, Placed,
@@ -15,7 +15,7 @@ use tierwright::plan::{Change, CreateVm, Operation, Step};
 use tierwright::provider::{
     Call, ErrorKind, Found, MissingRight, Order, Outcome, Provider, ProviderError, Recorder, StepError, Target,
 };
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 /// What goes wrong, once, with the step of a VM.
 #[derive(Debug, Clone)]
@@ -54,6 +54,10 @@ pub struct Memory {
     pub fails: Mutex<Option<&'static str>>,
     /// Own ids that collect leaves out though they are there.
     pub hidden: Mutex<Vec<OwnId>>,
+    /// At the n-th point of a call (before its intent, before the change, after it) the program dies.
+    pub dies_at: Mutex<Option<usize>>,
+    /// Told when it has.
+    pub died: Notify,
 }
 
 impl Memory {
@@ -69,6 +73,8 @@ impl Memory {
             hangs: false,
             fails: Mutex::new(None),
             hidden: Mutex::default(),
+            dies_at: Mutex::default(),
+            died: Notify::new(),
         }
     }
 
@@ -101,6 +107,20 @@ impl Memory {
         }
     }
 
+    /// Goes no further when the program is to die here.
+    async fn point(&self) {
+        let dies = {
+            let mut dies_at = self.dies_at.lock().unwrap();
+            let dies = *dies_at == Some(0);
+            *dies_at = dies_at.and_then(|left| left.checked_sub(1));
+            dies
+        };
+        if dies {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// One mutating call: before, the change, after.
     async fn send(
         &self,
@@ -120,7 +140,9 @@ impl Memory {
                 config(vm).power = PowerState::Running;
             }
         }
+        self.point().await;
         let intent = recorder.before(&call).await?;
+        self.point().await;
         self.calls.lock().unwrap().push(format!("{} {name}", step.key));
         match fault {
             Some(Fault::Refuse(why)) => {
@@ -132,6 +154,7 @@ impl Memory {
             Some(Fault::Lie) => {}
             _ => change(&mut self.vms.lock().unwrap()),
         }
+        self.point().await;
         if matches!(fault, Some(Fault::LoseReply)) {
             return Err(self.error(ErrorKind::Ambiguous, "the reply was lost").into());
         }
@@ -287,7 +310,7 @@ impl Provider for Memory {
         })
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         if self.hangs {
             std::future::pending::<()>().await;
         }
@@ -297,7 +320,7 @@ impl Provider for Memory {
         let hidden = self.hidden.lock().unwrap().clone();
         let vms: Vec<ObservedVm> =
             self.vms.lock().unwrap().values().filter(|vm| !hidden.contains(&vm.id)).cloned().collect();
-        let missing = known.iter().filter(|id| vms.iter().all(|vm| vm.id != **id)).map(|id| {
+        let missing = known.iter().map(|known| &known.id).filter(|id| vms.iter().all(|vm| vm.id != **id)).map(|id| {
             let there = self.vms.lock().unwrap().contains_key(id);
             (id.clone(), if there { Missing::Unknown("it is there".into()) } else { Missing::NotFound })
         });

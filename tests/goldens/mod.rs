@@ -154,7 +154,7 @@ fn every_action_and_every_block_code_has_a_case() {
     assert!(missing.is_empty(), "no case shows {}", missing.join(", "));
 }
 
-const BLOCK_CODES: [BlockCode; 30] = [
+const BLOCK_CODES: [BlockCode; 31] = [
     BlockCode::NotConfigured,
     BlockCode::EndpointUnknown,
     BlockCode::VmUnknown,
@@ -176,6 +176,7 @@ const BLOCK_CODES: [BlockCode; 30] = [
     BlockCode::NoRoom,
     BlockCode::Unsupported,
     BlockCode::RebootNotAllowed,
+    BlockCode::NoGuestTools,
     BlockCode::Snapshot,
     BlockCode::DiskUnsafe,
     BlockCode::Suspended,

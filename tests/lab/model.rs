@@ -11,7 +11,9 @@ use crate::support::{Reply, Soap, moref, python, ready, reference};
 struct Collected(Vec<[String; 3]>);
 
 impl Collected {
-    async fn call(&mut self, soap: &Soap, kind: &str, moref: &str, call: &str, inside: &str) -> Reply {
+    /// Makes a call on `Type:moref`.
+    async fn call(&mut self, soap: &Soap, on: &str, call: &str, inside: &str) -> Reply {
+        let (kind, moref) = on.split_once(':').unwrap_or((on, on));
         let reply = soap.call(call, kind, moref, inside).await;
         self.0.push([kind.into(), call.into(), reply.text.clone()]);
         reply
@@ -26,38 +28,53 @@ const SPEC: &str = "<spec><annotation>all</annotation><deviceChange><operation>a
 
 async fn collect(lab: &Lab, soap: &Soap) -> Collected {
     let mut all = Collected::default();
-    all.call(soap, "ServiceInstance", "ServiceInstance", "RetrieveServiceContent", "").await;
-    all.call(soap, "ServiceInstance", "ServiceInstance", "CurrentTime", "").await;
+    all.call(soap, "ServiceInstance", "RetrieveServiceContent", "").await;
+    all.call(soap, "ServiceInstance", "CurrentTime", "").await;
     for prop in ["currentSession", "sessionList"] {
-        all.call(soap, "SessionManager", "SessionManager", "Fetch", &format!("<prop>{prop}</prop>")).await;
+        all.call(soap, "SessionManager", "Fetch", &format!("<prop>{prop}</prop>")).await;
     }
+    let vm = format!("VirtualMachine:{}", moref(lab, "legacy-005"));
+    changes(lab, soap, &vm, &mut all).await;
+    ask(lab);
+    listings(lab, soap, &mut all).await;
+    rights_and_searches(soap, &vm, &mut all).await;
     let wrong = "<userName>a</userName><password>b</password>";
-    let vm = moref(lab, "legacy-005");
-    all.call(soap, "VirtualMachine", &vm, "ReconfigVM_Task", SPEC).await;
-    all.call(soap, "VirtualMachine", &vm, "ReconfigVM_Task", "<spec><numCPUs>0</numCPUs></spec>").await;
-    all.call(soap, "VirtualMachine", &vm, "ReconfigVM_Task", "<spec><wrong/></spec>").await;
-    all.call(soap, "VirtualMachine", "vm-9999", "Destroy_Task", "").await;
+    all.call(soap, "SessionManager", "Login", wrong).await;
+    all.call(soap, "SessionManager", "Logout", "").await;
+    all.call(soap, &vm, "Destroy_Task", "").await;
+    all
+}
+
+async fn changes(lab: &Lab, soap: &Soap, vm: &str, all: &mut Collected) {
+    for spec in [SPEC, "<spec><numCPUs>0</numCPUs></spec>", "<spec><wrong/></spec>"] {
+        all.call(soap, vm, "ReconfigVM_Task", spec).await;
+    }
+    all.call(soap, "VirtualMachine:vm-9999", "Destroy_Task", "").await;
+    for _ in 0..2 {
+        lab.clock().advance(std::time::Duration::from_secs(5));
+        all.call(soap, vm, "PowerOnVM_Task", "").await;
+    }
     lab.clock().advance(std::time::Duration::from_secs(5));
-    all.call(soap, "VirtualMachine", &vm, "PowerOnVM_Task", "").await;
-    all.call(soap, "VirtualMachine", &vm, "PowerOnVM_Task", "").await;
-    lab.clock().advance(std::time::Duration::from_secs(5));
+}
+
+/// Has a VM's host ask something.
+fn ask(lab: &Lab) {
+    let (id, text) = ("1".into(), "Did you move it, or did you copy it?".into());
+    let choices = vec!["Cancel".into(), "I moved it".into()];
+    let question = tierwright::lab::world::Question { id, text, choices };
     lab.world().with(|world| {
         let id = world.vm_named("legacy-000").expect("it").id;
-        world.edit_runtime(id, |vm| {
-            vm.question = Some(tierwright::lab::world::Question {
-                id: "1".into(),
-                text: "Did you move it, or did you copy it?".into(),
-                choices: vec!["Cancel".into(), "I moved it".into()],
-            });
-        });
+        world.edit_runtime(id, |vm| vm.question = Some(question));
     });
+}
+
+async fn listings(lab: &Lab, soap: &Soap, all: &mut Collected) {
     let container = "<container type=\"Folder\">group-d1</container><recursive>true</recursive>";
-    let view = all.call(soap, "ViewManager", "ViewManager", "CreateContainerView", container).await;
+    let view = all.call(soap, "ViewManager", "CreateContainerView", container).await;
     let view = view.value("returnval").expect("a view");
     lab.faults().add(FaultRule::always(None, Some("legacy-001"), Effect::Deny("System.Read".into())));
     let types = ["ManagedEntity", "TaskManager", "Task", "VirtualMachineSnapshot", "ContainerView"];
-    let sets: String =
-        types.iter().map(|kind| format!("<propSet><type>{kind}</type><all>true</all></propSet>")).collect();
+    let sets = types.map(|kind| format!("<propSet><type>{kind}</type><all>true</all></propSet>")).concat();
     let spec = format!(
         "{sets}<objectSet><obj type=\"ContainerView\">{view}</obj><selectSet xsi:type=\"TraversalSpec\"><name>v</name>\
          <type>ContainerView</type><path>view</path><selectSet xsi:type=\"TraversalSpec\"><name>s</name>\
@@ -66,44 +83,37 @@ async fn collect(lab: &Lab, soap: &Soap) -> Collected {
          <type>TaskManager</type><path>recentTask</path></selectSet></objectSet>"
     );
     let listing = format!("<specSet>{spec}</specSet>");
-    let (kind, main) = ("PropertyCollector", "propertyCollector");
-    let listed = all.call(soap, kind, main, "RetrieveProperties", &listing).await;
-    for part in
-        ["VirtualMachineConfigInfo", "VirtualMachineSnapshotInfo", "TaskInfo", "DVPortgroupConfigInfo", "missingSet"]
-    {
+    let main = "PropertyCollector:propertyCollector";
+    let listed = all.call(soap, main, "RetrieveProperties", &listing).await;
+    let parts =
+        ["VirtualMachineConfigInfo", "VirtualMachineSnapshotInfo", "TaskInfo", "DVPortgroupConfigInfo", "missingSet"];
+    for part in parts {
         assert!(listed.text.contains(part), "no {part}");
     }
     let paged = format!("{listing}<options><maxObjects>3</maxObjects></options>");
-    let page = all.call(soap, kind, main, "RetrievePropertiesEx", &paged).await;
+    let page = all.call(soap, main, "RetrievePropertiesEx", &paged).await;
     let token = format!("<token>{}</token>", page.value("token").expect("a token"));
-    all.call(soap, kind, main, "ContinueRetrievePropertiesEx", &token).await;
-    all.call(soap, kind, main, "ContinueRetrievePropertiesEx", &token).await;
-    all.call(soap, kind, main, "CreateFilter", &format!("<spec>{spec}</spec><partialUpdates>false</partialUpdates>"))
-        .await;
-    let waiting = "<version></version><options><maxWaitSeconds>0</maxWaitSeconds><maxObjectUpdates>9</maxObjectUpdates></options>";
-    all.call(soap, kind, main, "WaitForUpdatesEx", waiting).await;
-    all.call(soap, kind, main, "WaitForUpdatesEx", &waiting.replace("<version></version>", "<version>77</version>"))
-        .await;
-    rights_and_searches(soap, &vm, &mut all).await;
-    all.call(soap, "SessionManager", "SessionManager", "Login", wrong).await;
-    all.call(soap, "SessionManager", "SessionManager", "Logout", "").await;
-    all.call(soap, "VirtualMachine", &vm, "Destroy_Task", "").await;
-    all
+    all.call(soap, main, "ContinueRetrievePropertiesEx", &token).await;
+    all.call(soap, main, "ContinueRetrievePropertiesEx", &token).await;
+    all.call(soap, main, "CreateFilter", &format!("<spec>{spec}</spec><partialUpdates>false</partialUpdates>")).await;
+    let options = "<options><maxWaitSeconds>0</maxWaitSeconds><maxObjectUpdates>9</maxObjectUpdates></options>";
+    all.call(soap, main, "WaitForUpdatesEx", &format!("<version></version>{options}")).await;
+    all.call(soap, main, "WaitForUpdatesEx", &format!("<version>77</version>{options}")).await;
 }
 
 async fn rights_and_searches(soap: &Soap, vm: &str, all: &mut Collected) {
+    let vm = vm.trim_start_matches("VirtualMachine:");
     let entity =
         format!("<entity type=\"VirtualMachine\">{vm}</entity><sessionId>s</sessionId><privId>System.View</privId>");
-    all.call(soap, "AuthorizationManager", "AuthorizationManager", "HasPrivilegeOnEntities", &entity).await;
+    all.call(soap, "AuthorizationManager", "HasPrivilegeOnEntities", &entity).await;
     let entity = format!("<entities type=\"VirtualMachine\">{vm}</entities><userName>a</userName>");
-    all.call(soap, "AuthorizationManager", "AuthorizationManager", "FetchUserPrivilegeOnEntities", &entity).await;
-    let index = "SearchIndex";
-    all.call(soap, index, index, "FindByInventoryPath", "<inventoryPath>dc1/vm/Prod</inventoryPath>").await;
-    all.call(soap, index, index, "FindByDnsName", "<dnsName>legacy-002</dnsName><vmSearch>true</vmSearch>").await;
-    all.call(soap, "Folder", "group-d1", "Fetch", "<prop>nonsense</prop>").await;
+    all.call(soap, "AuthorizationManager", "FetchUserPrivilegeOnEntities", &entity).await;
+    all.call(soap, "SearchIndex", "FindByInventoryPath", "<inventoryPath>dc1/vm/Prod</inventoryPath>").await;
+    all.call(soap, "SearchIndex", "FindByDnsName", "<dnsName>legacy-002</dnsName><vmSearch>true</vmSearch>").await;
+    all.call(soap, "Folder:group-d1", "Fetch", "<prop>nonsense</prop>").await;
     let ghost = "00000000-0000-0000-0000-000000000000";
     let inside = format!("<uuid>{ghost}</uuid><vmSearch>true</vmSearch><instanceUuid>true</instanceUuid>");
-    all.call(soap, index, index, "FindAllByUuid", &inside).await;
+    all.call(soap, "SearchIndex", "FindAllByUuid", &inside).await;
 }
 
 #[tokio::test]

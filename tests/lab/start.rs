@@ -97,3 +97,13 @@ async fn another_certificate_is_not_taken_for_the_labs() {
     let soap = Soap::new(&wrong);
     assert!(soap.try_call("RetrieveServiceContent", "ServiceInstance", "ServiceInstance", "").await.is_err());
 }
+
+#[tokio::test]
+async fn user_and_password_can_be_chosen() {
+    let login = Some(("ops@corp.example".to_owned(), "s3cret & more".to_owned()));
+    let (_lab, endpoint) = lab(LabOptions { login, ..LabOptions::default() }).await;
+    assert_eq!((endpoint.username.as_str(), endpoint.password.as_str()), ("ops@corp.example", "s3cret & more"));
+    let soap = Soap::new(&endpoint);
+    assert_eq!(soap.login("OPS@corp.example", "s3cret &amp; more").await.status, 200);
+    assert_eq!(soap.login("ops@corp.example", "S3CRET &amp; more").await.status, 500);
+}

@@ -178,7 +178,7 @@ pub fn moref(lab: &Lab, name: &str) -> String {
 
 /// A `specSet` over all VMs of a view.
 pub fn over_view(view: &str, paths: &[&str]) -> String {
-    let paths: String = paths.iter().map(|path| format!("<pathSet>{path}</pathSet>")).collect();
+    let paths = format!("<pathSet>{}</pathSet>", paths.join("</pathSet><pathSet>"));
     format!(
         "<specSet><propSet><type>VirtualMachine</type>{paths}</propSet><objectSet><obj type=\"ContainerView\">{view}\
          </obj><skip>true</skip><selectSet xsi:type=\"TraversalSpec\"><name>v</name><type>ContainerView</type>\

@@ -198,17 +198,20 @@ async fn and_back(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> 
 
 /// What to try once the story is over.
 pub fn what_next(stage: &Stage) -> anyhow::Result<()> {
-    let settings = stage.settings().display();
+    let program = std::env::current_exe().context("finding this program")?;
     narrator::say(&format!(
         "\nThe data centre stays up until Ctrl-C. In another terminal:\n\n  \
-         export TIERWRIGHT_CONFIG={settings}\n  \
+         alias tierwright={}\n  \
+         export TIERWRIGHT_CONFIG={}\n  \
          tierwright get vms\n  \
-         $EDITOR {}    more memory, a disk, another VM\n  \
+         $EDITOR {}    # more memory, a disk, another VM\n  \
          tierwright plan -o diff\n  \
          tierwright apply\n  \
-         tierwright serve        keeps it so: edit a file and watch\n\n\
+         tierwright serve    # keeps it so: edit the file again and watch\n\n\
          For your own vCenter: README.md, and then `tierwright check`.",
-        stage.manifest("").display()
+        program.display(),
+        stage.settings().display(),
+        stage.manifest(DATABASE).display()
     ))
 }
 

@@ -48,8 +48,10 @@ pub(super) async fn handle(
         peer.cut();
         return Response::default();
     }
-    let mut cookie = None;
-    let result = front.result(&asked, &caller, &effects, &names, &mut cookie).await;
+    let (result, cookie) = match front.admit(&asked, &caller, &effects, &names) {
+        Ok(()) => front.result(&asked, &caller, &effects).await,
+        Err(fault) => (Err(fault), None),
+    };
     for effect in &effects {
         if let Effect::DelayMs(ms) = effect {
             front.delay(*ms).await;
@@ -86,14 +88,36 @@ fn caller(headers: &HeaderMap, peer: &Peer) -> Caller {
 }
 
 impl Front {
+    /// Does the call; with it a cookie, if one is to be set.
     async fn result(
         &self,
         asked: &Asked,
         caller: &Caller,
         effects: &[Effect],
-        names: &[&str],
-        cookie: &mut Option<String>,
-    ) -> Result<Answer, Fault> {
+    ) -> (Result<Answer, Fault>, Option<String>) {
+        if wait::waits(asked) {
+            return (wait::wait(self, asked, caller).await, None);
+        }
+        let rules = self.parts.faults.on_state();
+        let result = {
+            let mut sessions = self.sessions();
+            let sessions = &mut *sessions;
+            self.parts.world.with(|world| {
+                let identity = &self.identity;
+                let mut turn = Turn { asked, world, sessions, identity, caller, rules: &rules, effects, cookie: None };
+                let result = answer(&mut turn);
+                (result, turn.cookie.take())
+            })
+        };
+        if matches!(asked.call, "CancelWaitForUpdates" | "CreateFilter" | "Logout") {
+            self.nudge();
+        }
+        self.let_time_jump(asked);
+        result
+    }
+
+    /// What fault rules refuse is refused first; then nobody without a session, and nothing without the right to it.
+    fn admit(&self, asked: &Asked, caller: &Caller, effects: &[Effect], names: &[&str]) -> Result<(), Fault> {
         for effect in effects {
             match effect {
                 Effect::Fail(with) => return Err(Fault::named(&with.fault, with.message.as_deref())),
@@ -101,38 +125,6 @@ impl Front {
                 _ => {}
             }
         }
-        self.admit(asked, caller, names)?;
-        if wait::waits(asked) {
-            return wait::wait(self, asked, caller).await;
-        }
-        let rules = self.parts.faults.on_state();
-        let (result, ends_wait) = {
-            let mut sessions = self.sessions();
-            self.parts.world.with(|world| {
-                let mut turn = Turn {
-                    asked,
-                    world,
-                    sessions: &mut sessions,
-                    identity: &self.identity,
-                    caller,
-                    rules: &rules,
-                    effects,
-                    cookie: None,
-                };
-                let result = answer(&mut turn);
-                *cookie = turn.cookie.take();
-                (result, asked.call == "CancelWaitForUpdates" || asked.call == "CreateFilter" || asked.call == "Logout")
-            })
-        };
-        if ends_wait {
-            self.nudge();
-        }
-        self.let_time_jump(asked);
-        result
-    }
-
-    /// Nobody without a session, and nothing without the right to it.
-    fn admit(&self, asked: &Asked, caller: &Caller, names: &[&str]) -> Result<(), Fault> {
         let open = is_open(asked);
         let (now, root) = self.parts.world.with(|world| {
             let root = world.root_folder().map(|root| super::morefs::reference(world, root));
@@ -183,6 +175,11 @@ impl Front {
             let made = calls::new_name(asked);
             names.extend(made.clone());
             names.extend(asked.parameters.text("uuid").map(Into::into));
+            // Single objects that are read; nobody names more than a few by hand.
+            let read = asked.parameters.datas("specSet").flat_map(|set| set.datas("objectSet"));
+            for object in read.filter_map(|start| start.reference("obj")).take(20) {
+                names.extend(rights::names_of(world, object));
+            }
             Concern { names, vm: made.filter(|_| asked.call != "CreateFolder").or(vm) }
         })
     }

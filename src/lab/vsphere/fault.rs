@@ -31,8 +31,10 @@ impl Fault {
     /// A fault by the name a rule gives.
     pub fn named(kind: &str, message: Option<&str>) -> Self {
         let message = message.unwrap_or("A general system error occurred: the lab was told to fail.");
-        let known = super::schema::schema().find(kind).map_or("MethodFault", |(known, _)| known);
-        let mut fault = Self { kind: kind.into(), data: Data::new(known), message: message.into() };
+        // It becomes the name of an element.
+        let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).take(80).collect();
+        let known = super::schema::schema().find(&kind).map_or("MethodFault", |(known, _)| known);
+        let mut fault = Self { kind, data: Data::new(known), message: message.into() };
         if matches!(known, "GenericVmConfigFault" | "SystemError") {
             fault = fault.with("reason", message);
         }

@@ -19,7 +19,7 @@ use super::value::{Data, Ref, Value};
 const IDLE_MS: i64 = 30 * 60 * 1000;
 /// The most sessions at a time; the longest idle one goes first.
 const MAX_SESSIONS: usize = 500;
-/// The most views, filters or open listings of a session.
+/// The most views, collectors or open listings of a session.
 const MAX_THINGS: usize = 200;
 
 /// A view.
@@ -68,12 +68,15 @@ impl Session {
     }
 
     /// Keeps the rest of a listing; its token.
-    pub fn add_listing(&mut self, listing: Listing) -> Result<String, Fault> {
-        room(self.listings.len(), "token")?;
+    pub fn add_listing(&mut self, listing: Listing) -> String {
+        // A client that does not go on leaves its listing behind: the oldest goes, as on a server that forgets tokens.
+        if self.listings.len() >= MAX_THINGS {
+            self.listings.pop_first();
+        }
         self.things += 1;
         let token = numbered(&self.key, self.things);
         self.listings.insert(token.clone(), listing);
-        Ok(token)
+        token
     }
 
     /// `UserSession`, as recorded.

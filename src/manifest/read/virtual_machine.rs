@@ -14,7 +14,7 @@ use crate::manifest::tree::{Spot, Value};
 use crate::model::Secret;
 
 /// What `ignoreDrift` takes besides disks and NICs.
-const IGNORABLE: [&str; 6] = ["cpus", "memory", "power", "image", "firmware", "cloudInit"];
+const IGNORABLE: [&str; 7] = ["name", "cpus", "memory", "power", "image", "firmware", "cloudInit"];
 
 impl Reader<'_> {
     pub(super) fn virtual_machine(&mut self, mut fields: Fields<'_>) -> VmManifest {
@@ -238,8 +238,13 @@ impl Reader<'_> {
         let disks = body.disks.iter().flatten().filter_map(|disk| disk.name.as_ref());
         let nics = body.nics.iter().flatten().filter_map(|nic| nic.name.as_ref());
         let mut known: BTreeSet<String> = IGNORABLE.map(ToOwned::to_owned).into();
-        known.extend(disks.map(|disk| format!("disks/{}/size", disk.value)));
-        known.extend(nics.flat_map(|nic| ["network", "mac"].map(|field| format!("nics/{}/{field}", nic.value))));
+        // A path stands for all that is below it.
+        known.extend(disks.flat_map(|disk| ["", "/size"].map(|field| format!("disks/{}{field}", disk.value))));
+        known.extend(
+            nics.flat_map(|nic| {
+                ["", "/network", "/mac", "/connected"].map(|field| format!("nics/{}{field}", nic.value))
+            }),
+        );
         for path in &body.ignore_drift {
             if known.contains(&path.value) {
                 continue;
@@ -260,8 +265,8 @@ impl Reader<'_> {
 }
 
 fn listed(names: &BTreeSet<String>) -> String {
-    let mut list = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 12 {
+    let mut list = names.iter().take(16).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 16 {
         list.push_str(", …");
     }
     list

@@ -42,7 +42,7 @@ forms! {
     IpText "^[0-9A-Fa-f.:]+$" 39 "An IP address."
     DurationText "^[1-9][0-9]{0,5}[smh]$" 7 "A duration such as 30s, 5m or 1h."
     FileNameText "^[A-Za-z0-9_-][A-Za-z0-9._-]*$" 128 "A plain file name."
-    IgnoreDriftText "^(cpus|memory|power|image|firmware|cloudInit|disks/[A-Za-z0-9._-]+/size|nics/[A-Za-z0-9._-]+/(network|mac))$" 80 "Something whose drift can be ignored."
+    IgnoreDriftText "^(name|cpus|memory|power|image|firmware|cloudInit|disks/[A-Za-z0-9._-]+(/size)?|nics/[A-Za-z0-9._-]+(/(network|mac|connected))?)$" 80 "Something whose drift can be ignored."
     LabelKey "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$" 63 "A label's name."
     LabelValue "^[^\\u0000-\\u001F]*$" 255 "A label's value."
     PlainText "^[^\\u0000-\\u001F]*[^\\u0000-\\u001F ][^\\u0000-\\u001F]*$" 1024 "One line of text."

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::safety::unknown::{Doubt, Sight, Sights};
-use crate::inventory::{Inventory, Missing, Observed};
-use crate::mark;
-use crate::model::{Config, EndpointName, ObservedVm, OwnId, VmKey};
-use crate::plan::{EndpointState, History, LastInventory, LastOwned, LastVm};
+use super::super::safety::unknown::{Doubt, Sight};
+use crate::inventory::Missing;
+use crate::model::{EndpointName, ObservedVm, OwnId, VmKey};
+use crate::plan::{EndpointState, History, LastOwned, LastVm};
 
 /// A VM of ours that is not listed where it was last seen.
 #[derive(Debug, Clone)]
@@ -62,98 +61,32 @@ pub(super) struct Past<'a> {
 }
 
 impl<'a> Past<'a> {
-    pub(super) fn look_back(&mut self, inventory: &'a Inventory, history: &'a History, sights: &Sights<'a>) {
-        for (endpoint, last) in &history.last {
-            let observed = inventory.observed(endpoint);
-            pair(last, observed, |known, listed| {
-                let Some(owned) = &known.owned else { return };
-                let Some(vm) = listed else {
-                    let proof = proof(endpoint, known, sights.get(endpoint), history);
-                    let unlisted = Unlisted { endpoint, id: &known.id, last: owned, proof };
-                    self.unlisted.entry(&owned.key).or_default().push(unlisted);
-                    return;
-                };
-                if let Some(lost) = lost_mark(vm) {
-                    self.stripped.entry(&owned.key).or_default().push(Stripped { endpoint, vm, last: owned, lost });
-                }
-            });
+    /// What was seen there before and is not listed now.
+    pub(super) fn missing(
+        &mut self,
+        endpoint: &'a EndpointName,
+        missing: &[&'a LastVm],
+        sight: Option<&Sight<'_>>,
+        history: &History,
+    ) {
+        for known in missing {
+            let Some(last) = &known.owned else { continue };
+            let proof = proof(endpoint, known, sight, history);
+            self.unlisted.entry(&last.key).or_default().push(Unlisted { endpoint, id: &known.id, last, proof });
         }
     }
-}
 
-/// Calls `each` with every VM of the last inventory and the listed VM of the same id, if there is one.
-fn pair<'a>(
-    last: &'a LastInventory,
-    observed: Option<&'a Observed>,
-    mut each: impl FnMut(&'a LastVm, Option<&'a ObservedVm>),
-) {
-    let listed = by_id(observed.map(|observed| observed.vms.as_slice()).unwrap_or_default());
-    let mut at = 0;
-    let known = sorted(&last.vms, |vm| &vm.id);
-    for known in known {
-        while listed.get(at).is_some_and(|(_, vm)| vm.id < known.id) {
-            at += 1;
+    /// A VM that was ours when last seen and is listed without its mark.
+    pub(super) fn stripped(
+        &mut self,
+        endpoint: &'a EndpointName,
+        vm: &'a ObservedVm,
+        known: Option<&'a LastVm>,
+        lost: LostMark,
+    ) {
+        if let Some(last) = known.and_then(|known| known.owned.as_ref()) {
+            self.stripped.entry(&last.key).or_default().push(Stripped { endpoint, vm, last, lost });
         }
-        each(known, listed.get(at).map(|(_, vm)| *vm).filter(|vm| vm.id == known.id));
-    }
-}
-
-/// The generations last seen, by position in today's listing.
-pub(super) struct Generations(Vec<(usize, u64)>);
-
-impl Generations {
-    /// The generation last seen on the VM at this position.
-    pub(super) fn of(&self, index: usize) -> Option<u64> {
-        self.0.binary_search_by_key(&index, |(at, _)| *at).ok().map(|found| self.0[found].1)
-    }
-}
-
-/// What generations the last inventory knew, of the VMs listed now.
-pub(super) fn generations(last: Option<&LastInventory>, observed: &Observed) -> Generations {
-    let Some(last) = last else { return Generations(Vec::new()) };
-    let known = sorted(&last.vms, |vm| &vm.id);
-    let mut at = 0;
-    let mut found = Vec::with_capacity(observed.vms.len());
-    for (index, vm) in by_id(&observed.vms) {
-        while known.get(at).is_some_and(|known| known.id < vm.id) {
-            at += 1;
-        }
-        if let Some(owned) = known.get(at).filter(|known| known.id == vm.id).and_then(|known| known.owned.as_ref()) {
-            found.push((index, owned.generation));
-        }
-    }
-    found.sort_unstable();
-    Generations(found)
-}
-
-fn by_id(vms: &[ObservedVm]) -> Vec<(usize, &ObservedVm)> {
-    let mut listed: Vec<(usize, &ObservedVm)> = vms.iter().enumerate().collect();
-    // The contract says "by own id", but nothing breaks if a provider forgets it.
-    if !vms.is_sorted_by(|a, b| a.id <= b.id) {
-        listed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
-    }
-    listed
-}
-
-fn sorted<'a, T>(items: &'a [T], id: impl Fn(&T) -> &OwnId) -> Vec<&'a T> {
-    let mut sorted: Vec<&T> = items.iter().collect();
-    if !items.is_sorted_by(|a, b| id(a) <= id(b)) {
-        sorted.sort_by(|a, b| id(a).cmp(id(b)));
-    }
-    sorted
-}
-
-/// Has this VM of ours lost its mark? A copy or another's mark on it is no loss: then it is simply not ours.
-fn lost_mark(vm: &ObservedVm) -> Option<LostMark> {
-    let config = match &vm.config {
-        Config::Unreadable(_) => return Some(LostMark::Unknown),
-        Config::Readable(config) => config,
-    };
-    match config.mark.as_deref().filter(|text| !text.trim().is_empty()) {
-        None => Some(LostMark::Removed),
-        // The parse is worth it only where a cheap look cannot tell that this is a mark.
-        Some(text) if text.starts_with("{\"version\":1,") => None,
-        Some(text) => mark::parse(text).is_err().then_some(LostMark::Unreadable),
     }
 }
 

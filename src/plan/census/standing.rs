@@ -21,6 +21,8 @@ pub enum KeyStanding<'a, 'c> {
     CloneOnly(Vec<&'c Seen<'a>>),
     /// Two VMs or more claim to be it.
     Twins(Vec<&'c Seen<'a>>),
+    /// Its VM carries a mark that begins as ours and cannot be read to its end.
+    Damaged(&'c Seen<'a>),
     /// Its mark is older than the one last seen: a snapshot was put back.
     Reverted(&'c Seen<'a>, u64),
     /// The VM it was when last seen is there, without a readable mark.
@@ -46,7 +48,10 @@ pub enum KeyStanding<'a, 'c> {
 
 /// What is known of `key`.
 pub(super) fn of<'a, 'c>(census: &'c Census<'a>, key: &VmKey) -> KeyStanding<'a, 'c> {
-    let named = census.named(key);
+    let named: Vec<&Seen<'a>> = census.named(key).collect();
+    if let Some(damaged) = named.iter().find(|seen| seen.readable().is_none()) {
+        return KeyStanding::Damaged(damaged);
+    }
     // The usual case first: exactly one VM, and nothing odd about its past.
     let missing = census.past.unlisted.get(key).map(Vec::as_slice).unwrap_or_default();
     let missing: Vec<&Unlisted<'a>> = missing.iter().filter(|past| !given_up(census.policy, past.endpoint)).collect();
@@ -54,10 +59,10 @@ pub(super) fn of<'a, 'c>(census: &'c Census<'a>, key: &VmKey) -> KeyStanding<'a,
         Proof::Unknown(doubt) => Some(unknown(past, doubt)),
         Proof::Gone => None,
     });
-    let mut own = named.iter().filter(|seen| seen.kind != SeenKind::Clone);
+    let mut own = named.iter().copied().filter(|seen| seen.kind != SeenKind::Clone);
     match (own.next(), own.next()) {
         (Some(_), Some(_)) => {
-            return KeyStanding::Twins(named.iter().filter(|seen| seen.kind != SeenKind::Clone).collect());
+            return KeyStanding::Twins(named.iter().copied().filter(|seen| seen.kind != SeenKind::Clone).collect());
         }
         // It is here, and what it was elsewhere cannot be told: perhaps a replica. Nobody moves until that is clear.
         (Some(_), None) if lost.is_some() => return lost.expect("just seen"),
@@ -74,7 +79,7 @@ pub(super) fn of<'a, 'c>(census: &'c Census<'a>, key: &VmKey) -> KeyStanding<'a,
         return stripped_standing(stripped);
     }
     if !named.is_empty() {
-        return KeyStanding::CloneOnly(named.iter().collect());
+        return KeyStanding::CloneOnly(named);
     }
     if let Some((endpoint, vm)) = unmarked(census, key) {
         return match &vm.config {
@@ -89,7 +94,7 @@ fn single<'a, 'c>(seen: &'c Seen<'a>) -> KeyStanding<'a, 'c> {
     match (seen.reverted_from, seen.kind) {
         (Some(last), _) => KeyStanding::Reverted(seen, last),
         (None, SeenKind::Unfinished) => KeyStanding::Unfinished(seen),
-        (None, _) if seen.mark.retired.is_some() => KeyStanding::Retired(seen),
+        (None, _) if seen.mark().retired.is_some() => KeyStanding::Retired(seen),
         (None, _) => KeyStanding::Owned(seen),
     }
 }

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::draft::{Draft, Size};
 use crate::model::{Bytes, Digest, Money, Revision, TierName};
-use crate::plan::{Action, Blocked, CostLine, InventoryLine, Plan, PlanInput, Step, cost, safety::approval};
+use crate::plan::{
+    Action, Blocked, CostLine, EndpointState, InventoryLine, Plan, PlanInput, Step, cost, safety::approval,
+};
 
 /// The sizes of all VMs per tier, since prices are linear: one multiplication per tier rather than four per VM.
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ pub(super) fn close(draft: Draft<'_>, steps: Vec<Step>, blocked: Vec<Blocked>) -
         status: sight.status(),
         generation: inventory.endpoints.get(*endpoint).map_or(0, |answer| answer.generation),
         why: sight.doubt().map(|doubt| doubt.why),
+        excused: policy.endpoints.get(*endpoint).is_some_and(|policy| policy.state == EndpointState::Retired),
     });
     let settings = policy.digest();
     Plan {

@@ -22,6 +22,7 @@ impl<'a> Draft<'a> {
             | KeyStanding::Unfinished(_)
             | KeyStanding::Newborn(_)
             | KeyStanding::Twins(_)
+            | KeyStanding::Damaged(_)
             | KeyStanding::Reverted(..)
             | KeyStanding::Unknown { .. } => false,
         }
@@ -145,16 +146,16 @@ impl<'a> Draft<'a> {
 
     /// An older mark is back on a VM of ours: a snapshot was put back. A person may accept it as it is now.
     pub fn accept_reverted(&mut self, seen: &'a Seen<'a>, last: u64) {
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
-        let key = &seen.mark.key;
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
+        let key = &seen.mark().key;
         let why = format!(
             "its mark has generation {}, and {last} was seen before: a snapshot was put back; approve to accept the VM as it \
              is now",
-            seen.mark.generation
+            seen.mark().generation
         );
         let reasons = vec![Reason {
             field: "mark/generation".to_owned(),
-            from: Some(seen.mark.generation.to_string()),
+            from: Some(seen.mark().generation.to_string()),
             to: Some((last + 1).to_string()),
             because: Because::Mark,
             lands: Landing::Hot,
@@ -163,21 +164,21 @@ impl<'a> Draft<'a> {
         if !self.is_touchable(About::seen(key, seen, Action::Update), seen, &reasons) {
             return;
         }
-        let mut pen = Pen::after(&Mark { generation: last, ..(*seen.mark).clone() });
+        let mut pen = Pen::after(&Mark { generation: last, ..seen.mark().clone() });
         let size = Size::of_seen(seen);
         let parts = StepParts {
             key: key.clone(),
-            tier: seen.mark.tier.clone(),
+            tier: seen.mark().tier.clone(),
             endpoint: seen.endpoint,
             own_id: Some(seen.vm.id.clone()),
-            identity: seen.mark.identity,
+            identity: seen.mark().identity,
             action: Action::Update,
             reasons,
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: self.cost(self.tier(&seen.mark.tier), Some(size), Some(size)),
+            cost: self.cost(self.tier(&seen.mark().tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
-            operations: vec![pen.write(Vec::new(), &seen.mark, seen.mark.pending)],
+            operations: vec![pen.write(Vec::new(), seen.mark(), seen.mark().pending)],
         };
         self.propose_held(parts, Some(No::until_approved(BlockCode::NeedsHuman, why)));
     }

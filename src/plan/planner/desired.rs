@@ -1,9 +1,10 @@
 //! A key that is wanted: what is known of it decides which rule answers.
 
-use super::draft::{About, Draft};
+use super::draft::{About, Draft, Size};
+use crate::diff::{self, Candidate};
 use crate::mark::Mark;
 use crate::model::{Digest, Tier, VmSpec};
-use crate::plan::census::{KeyStanding, LostMark, Seen};
+use crate::plan::census::{KeyStanding, LostMark, Seen, SeenKind};
 use crate::plan::safety::{No, machine};
 use crate::plan::{Action, BlockCode};
 
@@ -12,10 +13,12 @@ impl<'a> Draft<'a> {
     pub fn decide_desired(&mut self) {
         let desired = self.input.desired;
         for spec in desired.vms.values() {
-            for index in self.census.range(&spec.key) {
-                self.wanted[index] = true;
-            }
+            let plain = self.census.plain(&spec.key, &mut self.wanted);
             match self.tier(&spec.tier) {
+                Some(tier) if plain.is_some_and(|seen| self.is_plainly_in_sync(spec, tier, seen)) => {
+                    self.tally.there(&spec.tier, Size::of_spec(spec));
+                    self.in_sync += 1;
+                }
                 Some(tier) => self.decide(spec, tier),
                 None => self.block(
                     About::key(&spec.key, Action::Create),
@@ -24,6 +27,20 @@ impl<'a> Draft<'a> {
                 ),
             }
         }
+    }
+
+    /// The quick look that nearly every VM of a fleet passes.
+    fn is_plainly_in_sync(&self, spec: &VmSpec, tier: &Tier, seen: &Seen<'_>) -> bool {
+        let Some(head) = seen.head.as_ref().filter(|_| tier.endpoints.contains(seen.endpoint)) else { return false };
+        let data =
+            spec.cloud_init.as_ref().map(|_| head.identity.parse().ok().and_then(|id| self.user_data(spec, id, None)));
+        let user_data = match &data {
+            None => None,
+            Some(Some(digest)) => Some(digest),
+            // User data that could not be read: the long way knows what that means.
+            Some(None) => return false,
+        };
+        diff::is_plainly_in_sync(&Candidate { spec, tier, vm: seen.vm, config: seen.config, head, user_data })
     }
 
     fn decide(&mut self, spec: &'a VmSpec, tier: &'a Tier) {
@@ -38,12 +55,17 @@ impl<'a> Draft<'a> {
         match standing {
             KeyStanding::Owned(seen) => self.update(spec, tier, seen),
             KeyStanding::Retired(seen) => self.restore(spec, tier, seen),
-            KeyStanding::Unfinished(seen) => self.finish_create(spec, tier, (seen.endpoint, seen.vm), Some(&seen.mark)),
+            KeyStanding::Unfinished(seen) => {
+                self.finish_create(spec, tier, (seen.endpoint, seen.vm), Some(seen.mark()))
+            }
             KeyStanding::Newborn(newborn) => self.finish_create(spec, tier, (newborn.endpoint, newborn.vm), None),
             KeyStanding::Gone | KeyStanding::Absent => self.create(spec, tier),
             KeyStanding::Reverted(seen, last) => self.accept_reverted(seen, last),
             KeyStanding::Stripped(stripped) if stripped.lost == LostMark::Removed => {
                 self.accept_stripped(spec, tier, (stripped.endpoint, stripped.vm), Some(stripped.last));
+            }
+            KeyStanding::Damaged(seen) => {
+                self.block(About::seen(&spec.key, seen, Action::Update), unreadable_mark(&seen.vm.name), Vec::new());
             }
             KeyStanding::Stripped(stripped) => {
                 let (endpoint, own_id) = (Some(stripped.endpoint), Some(&stripped.vm.id));
@@ -70,6 +92,24 @@ impl<'a> Draft<'a> {
         self.block(About::seen(&spec.key, first, Action::Create), No::flat(BlockCode::Clone, why), Vec::new());
     }
 
+    /// Copies beside their original, or of a VM that nobody wants: left alone, and said so, since whoever made one may
+    /// believe that it is looked after.
+    pub fn note_clones(&mut self) {
+        let census = self.census;
+        for seen in census.all().iter().filter(|seen| seen.kind == SeenKind::Clone) {
+            let key = &seen.mark().key;
+            let blocked =
+                self.input.desired.vms.contains_key(key) && matches!(census.standing(key), KeyStanding::CloneOnly(_));
+            if !blocked {
+                let text = format!(
+                    "{} ({} on {}) carries a copy of its mark, which was written for another VM: it is left alone as unmanaged",
+                    seen.vm.name, seen.vm.id, seen.endpoint
+                );
+                self.note(Some(key), text);
+            }
+        }
+    }
+
     /// Two VMs or more claim one key. No approval says which of them is meant.
     pub fn block_twins(&mut self, key: &crate::model::VmKey, twins: &[&Seen<'a>], action: Action) {
         let list: Vec<String> =
@@ -91,7 +131,7 @@ impl<'a> Draft<'a> {
                 return mark.and_then(|mark| mark.applied.as_ref()).and_then(|applied| applied.user_data.clone());
             }
         };
-        Some(crate::diff::salted(identity, text))
+        Some(diff::salted(identity, text))
     }
 
     /// May anything be done to this VM as it is? If not, it is blocked with what would have been done.

@@ -171,7 +171,7 @@ impl Size {
 
     /// As last applied; an adopted VM is paid for as it is.
     pub fn of_seen(seen: &Seen<'_>) -> Self {
-        let Some(applied) = &seen.mark.applied else { return Self::of_config(seen.config) };
+        let Some(applied) = &seen.mark().applied else { return Self::of_config(seen.config) };
         let storage = applied.disks.values().fold(0_u64, |sum, size| sum.saturating_add(size.0));
         Self { cpus: applied.cpus, memory: applied.memory, storage: crate::model::Bytes(storage) }
     }

@@ -56,9 +56,9 @@ pub(super) fn rename_suspects(draft: &Draft<'_>, proposals: &BTreeMap<VmKey, Pro
         if let Some(spec) = draft.input.desired.vms.get(key).filter(|_| is_new(proposal)) {
             came.entry(Likeness::of_spec(spec)).or_default().push(key);
         } else if is_removed(proposal) {
-            let own = draft.census.named(key).iter().find(|seen| seen.kind == SeenKind::Ours);
+            let own = draft.census.named(key).find(|seen| seen.kind == SeenKind::Ours);
             if let Some(seen) = own {
-                went.entry(Likeness::of_mark(&seen.mark)).or_default().push(key);
+                went.entry(Likeness::of_mark(seen.mark())).or_default().push(key);
             }
         }
     }

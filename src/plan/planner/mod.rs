@@ -54,6 +54,7 @@ fn make(input: PlanInput<'_>) -> Plan {
     draft.find_renames();
     draft.decide_desired();
     draft.decide_orphans();
+    draft.note_clones();
 
     // All keys together.
     let proposals = draft.take_proposals();

@@ -8,6 +8,8 @@
 use super::draft::{About, Draft, Size, StepParts, unchanged};
 use super::marks::Pen;
 use super::restore::nic_name;
+use std::collections::BTreeSet;
+
 use crate::diff::nic_at;
 use crate::mark::{Mark, Pending, Retired};
 use crate::model::{OnRemove, OwnId, PowerState, VmKey, VmName};
@@ -19,32 +21,30 @@ impl<'a> Draft<'a> {
     /// Every VM of ours that no manifest wants, and every one that was ours and cannot be seen.
     pub fn decide_orphans(&mut self) {
         let census = self.census;
-        let mut keys: Vec<&'a VmKey> = Vec::new();
-        for (seen, wanted) in census.all().iter().zip(&self.wanted) {
-            if !wanted {
-                keys.push(&seen.mark.key);
-            }
-        }
-        keys.extend(census.past_keys());
-        keys.retain(|key| !self.input.desired.vms.contains_key(*key) && !self.renamed_away.contains(*key));
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
+        let unwanted = census.all().iter().zip(&self.wanted).filter(|(_, wanted)| !**wanted);
+        let mut keys: BTreeSet<VmKey> = unwanted.filter_map(|(seen, _)| seen.key()).collect();
+        keys.extend(census.past_keys().cloned());
+        keys.retain(|key| !self.input.desired.vms.contains_key(key) && !self.renamed_away.contains(key));
+        for key in &keys {
             self.decide_orphan(key);
         }
         self.decide_newborn();
     }
 
-    fn decide_orphan(&mut self, key: &'a VmKey) {
+    fn decide_orphan(&mut self, key: &VmKey) {
         let census = self.census;
         match census.standing(key) {
             KeyStanding::Owned(seen) => self.remove(seen),
             KeyStanding::Retired(seen) => self.delete_retired(seen),
-            KeyStanding::Unfinished(seen) => self.remove_unfinished(key, (seen.endpoint, seen.vm), Some(&seen.mark)),
+            KeyStanding::Unfinished(seen) => self.remove_unfinished(key, (seen.endpoint, seen.vm), Some(seen.mark())),
             KeyStanding::Twins(twins) => self.block_twins(key, &twins, Action::Retire),
             KeyStanding::Reverted(seen, last) => self.accept_reverted(seen, last),
             KeyStanding::Unknown { endpoint, id, last: Some(_), doubt } => {
                 self.block(About { key, endpoint, own_id: id, action: Action::Retire }, doubt.into(), Vec::new());
+            }
+            KeyStanding::Damaged(seen) => {
+                let no = super::desired::unreadable_mark(&seen.vm.name);
+                self.block(About::seen(key, seen, Action::Retire), no, Vec::new());
             }
             KeyStanding::Stripped(stripped) if stripped.lost == LostMark::Unreadable => {
                 let (endpoint, own_id) = (Some(stripped.endpoint), Some(&stripped.vm.id));
@@ -81,25 +81,25 @@ impl<'a> Draft<'a> {
     }
 
     fn remove(&mut self, seen: &'a Seen<'a>) {
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
-        match seen.mark.protection.on_remove {
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
+        match seen.mark().protection.on_remove {
             OnRemove::Release => self.release(seen),
-            OnRemove::Delete if seen.mark.protection.grace_days == 0 => self.delete(seen, Because::Removed),
+            OnRemove::Delete if seen.mark().protection.grace_days == 0 => self.delete(seen, Because::Removed),
             OnRemove::Delete => self.retire(seen, Because::Removed),
         }
     }
 
     /// Forgets the VM and leaves it running.
     fn release(&mut self, seen: &'a Seen<'a>) {
-        let reasons = vec![reason("mark", Some(seen.mark.key.to_string()), None, Because::Removed)];
+        let reasons = vec![reason("mark", Some(seen.mark().key.to_string()), None, Because::Removed)];
         let no = source::may_destroy(self.input.source)
             .or_else(|| machine::may_touch(self.input.policy, seen.endpoint, seen.config));
         if let Some(no) = no {
-            return self.block(About::seen(&seen.mark.key, seen, Action::Release), no, reasons);
+            return self.block(About::seen(&seen.mark().key, seen, Action::Release), no, reasons);
         }
         let parts = self.parts(seen, Action::Release, reasons, vec![Operation::Unmark]);
         // Released is unmanaged, and only what is managed is counted.
-        let cost = self.cost(self.tier(&seen.mark.tier), Some(Size::of_seen(seen)), None);
+        let cost = self.cost(self.tier(&seen.mark().tier), Some(Size::of_seen(seen)), None);
         self.propose(StepParts { risk: Risk::Low, cost, ..parts });
     }
 
@@ -112,8 +112,9 @@ impl<'a> Draft<'a> {
         };
         unseen
             .or_else(|| source::may_destroy(self.input.source))
-            .or_else(|| rule4::forbids_destroy(&seen.mark, self.input.desired))
+            .or_else(|| rule4::forbids_destroy(seen.mark(), self.input.desired))
             .or_else(|| machine::may_touch(self.input.policy, seen.endpoint, seen.config))
+            .or_else(|| machine::may_stop(seen.config, seen.mark().protection.shutdown))
     }
 
     /// Shut down, disconnect, rename: all of it can be undone.
@@ -125,7 +126,7 @@ impl<'a> Draft<'a> {
             reasons.push(Reason { lands: Landing::PowerOff, ..power });
         }
         if let Some(no) = self.keeps(seen) {
-            return self.block(About::seen(&seen.mark.key, seen, Action::Retire), no, reasons);
+            return self.block(About::seen(&seen.mark().key, seen, Action::Retire), no, reasons);
         }
         if seen.config.nics.iter().any(|nic| nic.connected) {
             reasons.push(reason("nics", Some("connected".to_owned()), Some("disconnected".to_owned()), because));
@@ -135,16 +136,16 @@ impl<'a> Draft<'a> {
         let operations = retire_operations(seen, &self.retired(seen), name);
         let lands = if running { Landing::PowerOff } else { Landing::Hot };
         let parts = self.parts(seen, Action::Retire, reasons, operations);
-        let waits = rule4::wants_approval(&seen.mark);
+        let waits = rule4::wants_approval(seen.mark());
         self.propose_held(StepParts { lands, risk: Risk::High, ..parts }, waits);
     }
 
     /// How the VM is now, for the mark of a retired one. What stands there from a retire cut short stays.
     fn retired(&self, seen: &Seen<'_>) -> Retired {
-        seen.mark.retired.clone().unwrap_or_else(|| Retired {
+        seen.mark().retired.clone().unwrap_or_else(|| Retired {
             since: self.input.now,
-            name: VmName::new(&seen.vm.name).unwrap_or_else(|_| seen.mark.key.name().clone()),
-            running: seen.config.power != PowerState::Stopped || seen.mark.pending == Some(Pending::Restart),
+            name: VmName::new(&seen.vm.name).unwrap_or_else(|_| seen.mark().key.name().clone()),
+            running: seen.config.power != PowerState::Stopped || seen.mark().pending == Some(Pending::Restart),
             connected: (seen.config.nics.iter()).filter(|nic| nic.connected).map(|nic| nic.mac.to_string()).collect(),
             approved: false,
         })
@@ -166,19 +167,19 @@ impl<'a> Draft<'a> {
                 return name;
             }
         }
-        seen.mark.key.name().clone()
+        seen.mark().key.name().clone()
     }
 
     /// A retired VM: a retire cut short is finished; when the grace days are over it is deleted.
     fn delete_retired(&mut self, seen: &'a Seen<'a>) {
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
-        if seen.mark.pending == Some(Pending::Retire) && seen.mark.protection.grace_days > 0 {
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
+        if seen.mark().pending == Some(Pending::Retire) && seen.mark().protection.grace_days > 0 {
             return self.retire(seen, Because::Unfinished);
         }
-        match rule4::in_grace(&seen.mark, self.input.now) {
+        match rule4::in_grace(seen.mark(), self.input.now) {
             Some(no) => {
                 let reasons = vec![removed(seen, Because::Removed)];
-                self.block(About::seen(&seen.mark.key, seen, Action::Delete), no, reasons);
+                self.block(About::seen(&seen.mark().key, seen, Action::Delete), no, reasons);
             }
             None => self.delete(seen, Because::GraceOver),
         }
@@ -190,11 +191,11 @@ impl<'a> Draft<'a> {
         let observed = self.input.inventory.observed(seen.endpoint);
         let checked = match self.keeps(seen) {
             Some(no) => Err(no),
-            None => disks::that_go(&seen.mark, &seen.vm.id, seen.config, observed),
+            None => disks::that_go(seen.mark(), &seen.vm.id, seen.config, observed),
         };
         let disks = match checked {
             Ok(disks) => disks,
-            Err(no) => return self.block(About::seen(&seen.mark.key, seen, Action::Delete), no, reasons),
+            Err(no) => return self.block(About::seen(&seen.mark().key, seen, Action::Delete), no, reasons),
         };
         let running = seen.config.power != PowerState::Stopped;
         if running {
@@ -213,13 +214,13 @@ impl<'a> Draft<'a> {
         let operations = delete_operations(seen, &self.retired(seen), disks);
         let lands = if running { Landing::PowerOff } else { Landing::Hot };
         let parts = self.parts(seen, Action::Delete, reasons, operations);
-        let cost = self.cost(self.tier(&seen.mark.tier), Some(Size::of_seen(seen)), None);
-        let started_again = running && seen.mark.retired.is_some() && seen.mark.pending != Some(Pending::Retire);
+        let cost = self.cost(self.tier(&seen.mark().tier), Some(Size::of_seen(seen)), None);
+        let started_again = running && seen.mark().retired.is_some() && seen.mark().pending != Some(Pending::Retire);
         let waits = if started_again {
             let why = "it was retired, and somebody started it again; approve to stop and delete it";
             Some(No::until_approved(BlockCode::NeedsHuman, why))
         } else {
-            rule4::wants_approval(&seen.mark)
+            rule4::wants_approval(seen.mark())
         };
         self.propose_held(StepParts { lands, risk: Risk::High, cost, ..parts }, waits);
     }
@@ -227,7 +228,7 @@ impl<'a> Draft<'a> {
     /// A create that was never finished and that nobody wants now: removed only on a person's word.
     fn remove_unfinished(
         &mut self,
-        key: &'a VmKey,
+        key: &VmKey,
         (endpoint, vm): (&'a crate::model::EndpointName, &'a crate::model::ObservedVm),
         mark: Option<&Mark>,
     ) {
@@ -294,16 +295,16 @@ impl<'a> Draft<'a> {
     ) -> StepParts<'s> {
         let size = Size::of_seen(seen);
         StepParts {
-            key: seen.mark.key.clone(),
-            tier: seen.mark.tier.clone(),
+            key: seen.mark().key.clone(),
+            tier: seen.mark().tier.clone(),
             endpoint: seen.endpoint,
             own_id: Some(seen.vm.id.clone()),
-            identity: seen.mark.identity,
+            identity: seen.mark().identity,
             action,
             reasons,
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: self.cost(self.tier(&seen.mark.tier), Some(size), Some(size)),
+            cost: self.cost(self.tier(&seen.mark().tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
             operations,
         }
@@ -312,18 +313,18 @@ impl<'a> Draft<'a> {
 
 /// The mark says "being retired" first, so that a kill in between is seen for what it is and the former power is known.
 fn retire_operations(seen: &Seen<'_>, retired: &Retired, name: VmName) -> Vec<Operation> {
-    let mut pen = Pen::after(&seen.mark);
-    let mark = Mark { retired: Some(retired.clone()), ..(*seen.mark).clone() };
+    let mut pen = Pen::after(seen.mark());
+    let mark = Mark { retired: Some(retired.clone()), ..seen.mark().clone() };
     let mut operations = Vec::new();
-    if seen.mark.pending != Some(Pending::Retire) {
+    if seen.mark().pending != Some(Pending::Retire) {
         operations.push(pen.write(Vec::new(), &mark, Some(Pending::Retire)));
     }
     if seen.config.power != PowerState::Stopped {
-        operations.push(Operation::Stop(seen.mark.protection.shutdown));
+        operations.push(Operation::Stop(seen.mark().protection.shutdown));
     }
     let disconnect: Vec<Change> = (seen.config.nics.iter())
         .filter(|nic| nic.connected)
-        .map(|nic| Change::ConnectNic { nic: nic_at(nic_name(&seen.mark, &nic.mac), nic), connected: false })
+        .map(|nic| Change::ConnectNic { nic: nic_at(nic_name(seen.mark(), &nic.mac), nic), connected: false })
         .collect();
     if !disconnect.is_empty() {
         operations.push(pen.write(disconnect, &mark, Some(Pending::Retire)));
@@ -338,19 +339,19 @@ fn retire_operations(seen: &Seen<'_>, retired: &Retired, name: VmName) -> Vec<Op
 /// A VM that is not retired yet is marked so first: cut short, the next plan goes on, and the approval stays with it.
 fn delete_operations(seen: &Seen<'_>, retired: &Retired, disks: Vec<DiskAt>) -> Vec<Operation> {
     let mut operations = Vec::new();
-    if seen.mark.retired.is_none() {
-        let mark = Mark { retired: Some(retired.clone()), ..(*seen.mark).clone() };
-        operations.push(Pen::after(&seen.mark).write(Vec::new(), &mark, Some(Pending::Retire)));
+    if seen.mark().retired.is_none() {
+        let mark = Mark { retired: Some(retired.clone()), ..seen.mark().clone() };
+        operations.push(Pen::after(seen.mark()).write(Vec::new(), &mark, Some(Pending::Retire)));
     }
     if seen.config.power != PowerState::Stopped {
-        operations.push(Operation::Stop(seen.mark.protection.shutdown));
+        operations.push(Operation::Stop(seen.mark().protection.shutdown));
     }
     operations.push(Operation::Destroy { disks });
     operations
 }
 
 fn removed(seen: &Seen<'_>, because: Because) -> Reason {
-    reason("key", Some(seen.mark.key.to_string()), None, because)
+    reason("key", Some(seen.mark().key.to_string()), None, because)
 }
 
 fn reason(field: &str, from: Option<String>, to: Option<String>, because: Because) -> Reason {

@@ -26,6 +26,7 @@ impl<'a> Draft<'a> {
                 | KeyStanding::Unfinished(_)
                 | KeyStanding::Newborn(_)
                 | KeyStanding::Twins(_)
+                | KeyStanding::Damaged(_)
                 | KeyStanding::Reverted(..)
                 | KeyStanding::Stripped(_)
                 | KeyStanding::Unmarked(..)
@@ -39,8 +40,8 @@ impl<'a> Draft<'a> {
 
     /// Gives the old key's VM its new key and name.
     pub fn rekey(&mut self, spec: &'a VmSpec, old: &'a VmKey) {
-        for index in self.census.range(old) {
-            self.wanted[index] = true;
+        for position in self.census.positions(old) {
+            self.wanted[position] = true;
         }
         let census = self.census;
         let seen = match census.standing(old) {
@@ -60,37 +61,37 @@ impl<'a> Draft<'a> {
                 );
             }
         };
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
         let reasons = reasons(spec, old, seen);
         let about = About::seen(&spec.key, seen, Action::Rename);
         if !self.is_touchable(about, seen, &reasons) {
             return;
         }
         // A retired VM keeps its name for now: the restore that follows gives it the new one.
-        let renames = seen.mark.retired.is_none() && &*seen.vm.name != spec.key.name().as_str();
+        let renames = seen.mark().retired.is_none() && &*seen.vm.name != spec.key.name().as_str();
         if let (true, Some(observed)) = (renames, self.input.inventory.observed(seen.endpoint)) {
             let (folder, name) = (seen.vm.placed.folder.as_deref(), spec.key.name().as_str());
             if let Err(why) = self.ledger.take_name((seen.endpoint, observed), name, folder, Some(&seen.vm.id)) {
                 return self.block(about, No::flat(BlockCode::NameTaken, why), reasons);
             }
         }
-        let mut pen = Pen::after(&seen.mark);
-        let mut operations = vec![pen.write(Vec::new(), &marks::rekeyed(&seen.mark, &spec.key), seen.mark.pending)];
+        let mut pen = Pen::after(seen.mark());
+        let mut operations = vec![pen.write(Vec::new(), &marks::rekeyed(seen.mark(), &spec.key), seen.mark().pending)];
         if renames {
             operations.push(Operation::Rename(spec.key.name().clone()));
         }
         let size = Size::of_seen(seen);
         let parts = StepParts {
             key: spec.key.clone(),
-            tier: seen.mark.tier.clone(),
+            tier: seen.mark().tier.clone(),
             endpoint: seen.endpoint,
             own_id: Some(seen.vm.id.clone()),
-            identity: seen.mark.identity,
+            identity: seen.mark().identity,
             action: Action::Rename,
             reasons,
             lands: Landing::Hot,
             risk: Risk::Low,
-            cost: self.cost(self.tier(&seen.mark.tier), Some(size), Some(size)),
+            cost: self.cost(self.tier(&seen.mark().tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
             operations,
         };
@@ -108,7 +109,7 @@ fn reasons(spec: &VmSpec, old: &VmKey, seen: &Seen<'_>) -> Vec<Reason> {
         detail: None,
     };
     let mut reasons = vec![field("key", old.to_string(), spec.key.to_string())];
-    if seen.mark.retired.is_none() && &*seen.vm.name != spec.key.name().as_str() {
+    if seen.mark().retired.is_none() && &*seen.vm.name != spec.key.name().as_str() {
         reasons.push(field("name", seen.vm.name.to_string(), spec.key.name().to_string()));
     }
     reasons
@@ -119,7 +120,9 @@ fn describe(standing: &KeyStanding<'_, '_>) -> &'static str {
         KeyStanding::Unfinished(_) | KeyStanding::Newborn(_) => "its create was never finished",
         KeyStanding::Twins(_) => "two VMs carry its mark",
         KeyStanding::Reverted(..) => "an older mark of it is back",
-        KeyStanding::Stripped(_) | KeyStanding::Unmarked(..) => "its mark was removed or damaged",
+        KeyStanding::Stripped(_) | KeyStanding::Unmarked(..) | KeyStanding::Damaged(_) => {
+            "its mark was removed or damaged"
+        }
         KeyStanding::CloneOnly(_) => "only a copy of its mark is there",
         KeyStanding::Owned(_) | KeyStanding::Retired(_) => "it is in order",
         KeyStanding::Unknown { .. } => "it cannot be seen",

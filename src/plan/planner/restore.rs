@@ -13,8 +13,8 @@ use crate::plan::{Action, Because, BlockCode, Change, Landing, Operation, Reason
 impl<'a> Draft<'a> {
     /// Undoes a retire.
     pub fn restore(&mut self, spec: &'a VmSpec, tier: &'a Tier, seen: &'a Seen<'a>) {
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
-        let Some(retired) = seen.mark.retired.clone() else { return };
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
+        let Some(retired) = seen.mark().retired.clone() else { return };
         let about = About::seen(&spec.key, seen, Action::Restore);
         let starts = seen.config.power == PowerState::Stopped
             && match spec.power {
@@ -23,7 +23,7 @@ impl<'a> Draft<'a> {
             };
         let changes: Vec<Change> = (seen.config.nics.iter())
             .filter(|nic| !nic.connected && retired.connected.iter().any(|mac| mac.eq_ignore_ascii_case(&nic.mac)))
-            .map(|nic| Change::ConnectNic { nic: nic_at(nic_name(&seen.mark, &nic.mac), nic), connected: true })
+            .map(|nic| Change::ConnectNic { nic: nic_at(nic_name(seen.mark(), &nic.mac), nic), connected: true })
             .collect();
         let renames = &*seen.vm.name != spec.key.name().as_str();
         let reasons = reasons(spec, seen, changes.len(), starts);
@@ -36,8 +36,8 @@ impl<'a> Draft<'a> {
                 return self.block(about, No::flat(BlockCode::NameTaken, why), reasons);
             }
         }
-        let mut pen = Pen::after(&seen.mark);
-        let after = Mark { retired: None, ..(*seen.mark).clone() };
+        let mut pen = Pen::after(seen.mark());
+        let after = Mark { retired: None, ..seen.mark().clone() };
         let mut operations = vec![pen.write(changes, &after, starts.then_some(Pending::Restart))];
         if renames {
             operations.push(Operation::Rename(spec.key.name().clone()));
@@ -49,10 +49,10 @@ impl<'a> Draft<'a> {
         let size = Size::of_seen(seen);
         let parts = StepParts {
             key: spec.key.clone(),
-            tier: seen.mark.tier.clone(),
+            tier: seen.mark().tier.clone(),
             endpoint: seen.endpoint,
             own_id: Some(seen.vm.id.clone()),
-            identity: seen.mark.identity,
+            identity: seen.mark().identity,
             action: Action::Restore,
             reasons,
             lands: Landing::Hot,
@@ -77,7 +77,7 @@ fn reasons(spec: &VmSpec, seen: &Seen<'_>, nics: usize, starts: bool) -> Vec<Rea
         let (field, because, lands) = (field.to_owned(), Because::Returned, Landing::Hot);
         reasons.push(Reason { field, from, to, because, lands, detail: None });
     };
-    field("retired", seen.mark.retired.as_ref().map(|retired| retired.since.to_string()), None);
+    field("retired", seen.mark().retired.as_ref().map(|retired| retired.since.to_string()), None);
     if &*seen.vm.name != spec.key.name().as_str() {
         field("name", Some(seen.vm.name.to_string()), Some(spec.key.name().to_string()));
     }

@@ -13,7 +13,7 @@ use crate::mark::{Mark, Pending};
 use crate::model::{AllowReboot, EndpointName, PowerGoal, PowerState, Tier, VmSpec};
 use crate::plan::census::Seen;
 use crate::plan::placement;
-use crate::plan::safety::{No, disks, source};
+use crate::plan::safety::{No, disks, machine, source};
 use crate::plan::{Action, Because, BlockCode, Change, Landing, Operation, Reason, Risk};
 
 /// How the guest fares through an update.
@@ -32,15 +32,15 @@ enum Course {
 impl<'a> Draft<'a> {
     /// Compares, and proposes what differs.
     pub fn update(&mut self, spec: &'a VmSpec, tier: &'a Tier, seen: &'a Seen<'a>) {
-        self.tally.there(&seen.mark.tier, Size::of_seen(seen));
+        self.tally.there(&seen.mark().tier, Size::of_seen(seen));
         if let Some((action, no)) = self.elsewhere(spec, tier, seen) {
             return self.block(About::seen(&spec.key, seen, action), no, Vec::new());
         }
-        let pair = Pair { spec, tier, mark: &seen.mark, vm: seen.vm, config: seen.config };
-        let user_data = self.user_data(spec, seen.mark.identity, Some(&seen.mark));
+        let pair = Pair { spec, tier, mark: seen.mark(), vm: seen.vm, config: seen.config };
+        let user_data = self.user_data(spec, seen.mark().identity, Some(seen.mark()));
         let mut differences = diff::differences(pair, user_data.as_ref());
-        if seen.mark.tier != spec.tier {
-            differences.found.push(tier_differs(spec, &seen.mark));
+        if seen.mark().tier != spec.tier {
+            differences.found.push(tier_differs(spec, seen.mark()));
         }
         for note in std::mem::take(&mut differences.notes) {
             self.note(Some(&spec.key), note);
@@ -62,7 +62,7 @@ impl<'a> Draft<'a> {
 
     /// Is the VM where its tier does not put it? Then nothing is changed: a VM moves, or it does not.
     fn elsewhere(&self, spec: &VmSpec, tier: &Tier, seen: &Seen<'_>) -> Option<(Action, No)> {
-        let own = &seen.mark.tier;
+        let own = &seen.mark().tier;
         let moved = own != &spec.tier
             && self
                 .tier(own)
@@ -102,6 +102,10 @@ impl<'a> Draft<'a> {
         let changes: Vec<Change> = found.iter().flat_map(changes_of).cloned().collect();
         let no = (obstacles.into_iter().next().map(|obstacle| No::flat(obstacle.code, obstacle.why)))
             .or_else(|| reboot_not_allowed(spec, course, &reasons))
+            .or_else(|| match course {
+                Course::Restart | Course::Stop => machine::may_stop(seen.config, spec.shutdown),
+                Course::AsItIs | Course::Start => None,
+            })
             .or_else(|| self.deletes_file(seen, &changes))
             .or_else(|| self.takes_what_is_taken(pair, seen, &found, &changes));
         if let Some(no) = no {
@@ -114,7 +118,7 @@ impl<'a> Draft<'a> {
             tier: spec.tier.clone(),
             endpoint: seen.endpoint,
             own_id: Some(seen.vm.id.clone()),
-            identity: seen.mark.identity,
+            identity: seen.mark().identity,
             action,
             risk: risk(lands, &changes, &found),
             lands,

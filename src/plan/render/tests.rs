@@ -94,6 +94,7 @@ fn plan() -> Plan {
         status: InventoryStatus::Unreachable,
         generation: 41,
         why: Some("connection refused by 10.0.0.9:443".into()),
+        excused: false,
     };
     let steps = steps();
     let mut summary = BTreeMap::new();

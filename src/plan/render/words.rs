@@ -141,6 +141,7 @@ pub(super) const fn rule(code: BlockCode) -> &'static str {
         BlockCode::NoRoom => "no room",
         BlockCode::Unsupported => "the endpoint cannot do it",
         BlockCode::RebootNotAllowed => "needs a reboot that allowReboot does not permit",
+        BlockCode::NoGuestTools => "the guest cannot be asked to shut down",
         BlockCode::Snapshot => "a snapshot stands in the way",
         BlockCode::DiskUnsafe => "a disk is not safe to touch",
         BlockCode::Suspended => "suspended, saved or paused: never changed",

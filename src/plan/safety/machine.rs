@@ -1,7 +1,7 @@
 //! What a VM's own state and its endpoint forbid, whatever is to be done to it.
 
 use super::No;
-use crate::model::{EndpointName, PowerState, VmConfig};
+use crate::model::{EndpointName, GuestAgent, PowerState, Shutdown, VmConfig};
 use crate::plan::{BlockCode, Manage, Policy};
 
 /// May this VM be changed at all as it is now?
@@ -36,4 +36,15 @@ pub fn may_touch_vm(config: &VmConfig) -> Option<No> {
         }
         PowerState::Unknown => Some(No::flat(BlockCode::VmUnknown, "whether it runs cannot be told now")),
     }
+}
+
+/// Can this VM be stopped as it is to be stopped? A plan must not promise a shutdown that nobody can ask for. Where the
+/// hypervisor does not say whether guest tools run, it is tried.
+pub fn may_stop(config: &VmConfig, shutdown: Shutdown) -> Option<No> {
+    let silent = config.power == PowerState::Running && config.guest_agent == GuestAgent::NotRunning;
+    (silent && !shutdown.force).then(|| {
+        let why = "it would have to be stopped, no guest tools run in it that could be asked, and `shutdown: {force: true}` \
+                   does not stand in its mark or manifest; stop it by hand, or say force";
+        No::flat(BlockCode::NoGuestTools, why)
+    })
 }

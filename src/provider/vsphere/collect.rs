@@ -24,7 +24,7 @@ use super::session::{Door, Session};
 use super::soap::Moref;
 use super::tree::{self, Entity, Tree};
 use super::{capabilities, find};
-use crate::inventory::{Image, Missing, Observed};
+use crate::inventory::{Image, Known, Missing, Observed};
 use crate::model::{Config, ObservedVm, OwnId, Placed};
 
 /// Heavy properties are read of all VMs at least so often, should a server not move `changeVersion` for some change.
@@ -56,7 +56,7 @@ fn item(object: &Object<'_, '_>) -> Option<Item> {
 }
 
 /// Everything of one endpoint.
-pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[OwnId]) -> Result<Observed, Failure> {
+pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[Known]) -> Result<Observed, Failure> {
     // Held throughout: two collections at once would only do the same work twice.
     let mut memory = memory.lock().await;
     let memory = &mut *memory;
@@ -73,7 +73,7 @@ pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[OwnId]
     }
 }
 
-async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[OwnId]) -> Result<Observed, Failure> {
+async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[Known]) -> Result<Observed, Failure> {
     let all = memory.all_at.is_none_or(|at| at.elapsed() > ALL_EVERY);
     let kinds: Vec<&str> = std::iter::once("VirtualMachine").chain(tree::KINDS.iter().copied()).collect();
     let view = find::view_of(door, session, &kinds).await?;
@@ -89,13 +89,13 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
     memory.remember(&reading);
     let listed: HashSet<&OwnId> = reading.vms.iter().map(|light| &light.id).collect();
     let mut missing = BTreeMap::new();
-    for id in known.iter().filter(|id| !listed.contains(id)) {
-        let answer = match find::missing(door, session, memory, id).await {
+    for known in known.iter().filter(|known| !listed.contains(&known.id)) {
+        let answer = match find::missing(door, session, memory, known).await {
             Err(failure) if failure.is_not_authenticated() => return Err(failure),
             Err(failure) => Missing::Unknown(failure.to_string()),
             Ok(answer) => answer,
         };
-        missing.insert(id.clone(), answer);
+        missing.insert(known.id.clone(), answer);
     }
     observed.missing = missing;
     Ok(observed)

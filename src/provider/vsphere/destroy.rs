@@ -4,6 +4,7 @@ use super::find;
 use super::machine::Machine;
 use super::soap::Request;
 use super::work::{Change, Work};
+use crate::inventory::{Known, Missing};
 use crate::model::{ObservedDisk, PowerState};
 use crate::plan::DiskAt;
 use crate::provider::{ErrorKind, StepError};
@@ -49,17 +50,17 @@ impl Work<'_> {
 
     /// An empty answer to a search may also mean that the account lost its rights.
     async fn is_really_gone(&self) -> Result<(), StepError> {
-        let id = self.id();
+        let known = Known { id: self.id(), handle: "".into() };
         let memory = self.memory.lock().await;
-        let (memory, id) = (&*memory, &id);
+        let (memory, known) = (&*memory, &known);
         let answer = self
             .door
-            .within(|session| async move { find::missing(self.door, &session, memory, id).await })
+            .within(|session| async move { find::missing(self.door, &session, memory, known).await })
             .await
             .map_err(self.failed("read the VM"))?;
         match answer {
-            crate::inventory::Missing::NotFound => Ok(()),
-            crate::inventory::Missing::Unknown(why) => Err(self.error("read the VM", ErrorKind::Denied, why)),
+            Missing::NotFound => Ok(()),
+            Missing::Unknown(why) => Err(self.error("read the VM", ErrorKind::Denied, why)),
         }
     }
 

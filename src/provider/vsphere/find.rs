@@ -12,7 +12,7 @@ use super::rights;
 use super::session::{Door, Session};
 use super::soap::{Moref, Request, reference};
 use super::tree::{self, Tree};
-use crate::inventory::Missing;
+use crate::inventory::{Known, Missing};
 use crate::model::{ObservedVm, OwnId};
 
 /// Morefs of the VMs with that instance UUID.
@@ -33,12 +33,19 @@ pub(super) async fn by_instance_uuid(door: &Door, session: &Session, id: &OwnId)
 }
 
 /// What became of a VM that was known and is not listed.
-pub(super) async fn missing(door: &Door, session: &Session, memory: &Memory, id: &OwnId) -> Result<Missing, Failure> {
-    let found = by_instance_uuid(door, session, id).await?;
+pub(super) async fn missing(
+    door: &Door,
+    session: &Session,
+    memory: &Memory,
+    known: &Known,
+) -> Result<Missing, Failure> {
+    let found = by_instance_uuid(door, session, &known.id).await?;
     if let Some(moref) = found.first() {
         return Ok(Missing::Unknown(format!("it is there as {}, and the listing left it out", moref.value)));
     }
-    if let Some(moref) = memory.seen.get(id) {
+    let before = Some(&*known.handle).filter(|handle| !handle.is_empty());
+    let before = before.map(|handle| Moref::new("VirtualMachine", handle));
+    if let Some(moref) = memory.seen.get(&known.id).or(before.as_ref()) {
         return match exists(door, session, moref).await? {
             Existence::Deleted => Ok(Missing::NotFound),
             Existence::Hidden(why) => Ok(Missing::Unknown(why)),

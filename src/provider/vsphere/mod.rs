@@ -51,7 +51,7 @@ use self::fault::Failure;
 use self::session::{Door, Session};
 use self::work::Work;
 use super::{ErrorKind, Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
-use crate::inventory::{Capabilities, Missing, Observed};
+use crate::inventory::{Capabilities, Known, Missing, Observed};
 use crate::model::{EndpointName, HypervisorType, OwnId};
 use crate::settings::EndpointSettings;
 
@@ -75,11 +75,12 @@ impl Vsphere {
 
     /// Nothing was found: is there nothing, or is it hidden from us?
     async fn nothing(&self, id: &OwnId) -> Result<Found, ProviderError> {
+        let known = Known { id: id.clone(), handle: "".into() };
         let memory = self.memory.lock().await;
-        let memory = &*memory;
+        let (memory, known) = (&*memory, &known);
         let answer = self
             .door
-            .within(|session| async move { find::missing(&self.door, &session, memory, id).await })
+            .within(|session| async move { find::missing(&self.door, &session, memory, known).await })
             .await
             .map_err(self.failed("find a VM"))?;
         match answer {
@@ -114,7 +115,7 @@ impl Provider for Vsphere {
         Ok(capabilities(&session))
     }
 
-    async fn collect(&self, known: &[OwnId]) -> Result<Observed, ProviderError> {
+    async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
         collect::collect(&self.door, &self.memory, known).await.map_err(self.failed("read the inventory"))
     }
 

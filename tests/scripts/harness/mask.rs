@@ -23,6 +23,7 @@ static MASKS: LazyLock<Masks> = LazyLock::new(|| {
             rule(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
             rule(r"\bin \d+(\.\d+)? ?m?s\b", "in <duration>"),
             rule(r"  \d+(\.\d+)? (ms|s|min)$", ""),
+            rule(r"\bvm-\d+\b", "vm-<n>"),
             rule(r"00:50:56:[0-9a-f:]{8}", "<mac>"),
         ],
         approve: Regex::new(r"--approve ([0-9a-f]{12,64})").expect("a pattern"),

@@ -71,8 +71,11 @@ impl Turn<'_> {
 
 /// Does a call need nobody to be logged in?
 pub(super) fn is_open(asked: &Asked) -> bool {
-    matches!(asked.call, "RetrieveServiceContent" | "Login" | "RetrieveProperties" | "RetrievePropertiesEx" | "Fetch")
-        && (matches!(asked.call, "RetrieveServiceContent" | "Login") || asks_for_the_service_only(asked))
+    match asked.call {
+        "RetrieveServiceContent" | "Login" => true,
+        "RetrieveProperties" | "RetrievePropertiesEx" | "Fetch" => asks_for_the_service_only(asked),
+        _ => false,
+    }
 }
 
 /// `ServiceInstance.content` may be read by anybody (recorded: `smart_connection.yaml`, before its login).
@@ -164,7 +167,7 @@ fn page(turn: &mut Turn<'_>, mut listing: Listing) -> Result<Answer, Fault> {
         let now = turn.world.now_ms();
         let session = turn.sessions.get(turn.caller, now);
         let session = session.ok_or_else(|| Fault::not_authenticated(&turn.asked.this))?;
-        writer.leaf("token", &session.add_listing(listing)?);
+        writer.leaf("token", &session.add_listing(listing));
     }
     writer.raw(&objects).close();
     Ok(Answer::Written(writer.finish().unwrap_or_default()))

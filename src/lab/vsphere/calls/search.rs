@@ -44,7 +44,12 @@ fn by_uuid(turn: &Turn<'_>) -> Vec<Ref> {
     }
     let instance = parameters.flag("instanceUuid").unwrap_or(false);
     let has = |vm: &&Vm| if instance { vm.instance_uuid == wanted } else { vm.bios_uuid == wanted };
-    turn.world.vms().filter(has).map(|vm| vm_ref(vm.id)).collect()
+    // Of a VM that the account may not see, a search says nothing at all (API reference, SearchIndex).
+    let seen = |vm: &&Vm| {
+        let uuid = vm.instance_uuid.to_string();
+        !turn.rules.denies("System.View", &[&vm.name, &vm_ref(vm.id).id, &uuid])
+    };
+    turn.world.vms().filter(has).filter(seen).map(|vm| vm_ref(vm.id)).collect()
 }
 
 fn by_guest(turn: &Turn<'_>, field: &str) -> Vec<Ref> {
