@@ -85,6 +85,11 @@ pub async fn found(provider: &dyn Provider, wanted: &Wanted) -> ObservedVm {
     }
 }
 
+/// It, as a VM seen before whose reference nobody kept.
+pub fn known(wanted: &Wanted) -> Known {
+    Known { id: wanted.id(), handle: "".into() }
+}
+
 pub fn config(vm: &ObservedVm) -> &VmConfig {
     vm.readable().unwrap_or_else(|| panic!("{:?}", vm.config))
 }
@@ -370,7 +375,7 @@ async fn destroy_takes_exactly_the_named_disks(subject: &Subject) {
     outcome.unwrap();
     assert!(kept.calls.lock().unwrap().iter().all(|(call, _)| call.destroys));
     assert_eq!(provider.find(&Target::OwnId(wanted.id())).await.unwrap(), Found::Nothing);
-    let observed = provider.collect(&[wanted.known()]).await.unwrap();
+    let observed = provider.collect(&[known(&wanted)]).await.unwrap();
     assert_eq!(observed.missing.get(&wanted.id()), Some(&Missing::NotFound));
     assert_eq!(done(subject, &wanted, vec![all]).await, [] as [&str; 0]);
 }
