@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 use tierwright::inventory::{Capabilities, Known, Missing, Observed};
-use tierwright::mark::{self, Mark};
+use tierwright::mark::{self, Mark, Pending};
 use tierwright::model::{Bytes, ObservedVm, OwnId, PowerState, Shutdown, VmConfig, VmName};
 use tierwright::plan::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
 use tierwright::provider::{ErrorKind, Found, Halt, Provider, StepError, Target};
@@ -44,6 +44,7 @@ cases! {
     a_refused_intent_is_not_sent: blank,
     every_call_is_told_before_and_after_without_secrets: blank,
     hardware_changes_with_its_mark: blank,
+    an_older_mark_never_takes_the_place_of_a_newer_one: blank,
     a_detached_disk_is_kept_and_comes_back: blank,
     a_disk_is_deleted_when_asked: blank,
     another_disk_in_its_slot_stops_the_step: blank,
@@ -82,6 +83,11 @@ pub async fn found(provider: &dyn Provider, wanted: &Wanted) -> ObservedVm {
         Found::Vm(vm) => *vm,
         other => panic!("{other:?}"),
     }
+}
+
+/// It, as a VM seen before whose reference nobody kept.
+pub fn known(wanted: &Wanted) -> Known {
+    Known { id: wanted.id(), handle: "".into() }
 }
 
 pub fn config(vm: &ObservedVm) -> &VmConfig {
@@ -369,7 +375,7 @@ async fn destroy_takes_exactly_the_named_disks(subject: &Subject) {
     outcome.unwrap();
     assert!(kept.calls.lock().unwrap().iter().all(|(call, _)| call.destroys));
     assert_eq!(provider.find(&Target::OwnId(wanted.id())).await.unwrap(), Found::Nothing);
-    let observed = provider.collect(&[wanted.known()]).await.unwrap();
+    let observed = provider.collect(&[known(&wanted)]).await.unwrap();
     assert_eq!(observed.missing.get(&wanted.id()), Some(&Missing::NotFound));
     assert_eq!(done(subject, &wanted, vec![all]).await, [] as [&str; 0]);
 }
@@ -429,4 +435,18 @@ async fn a_placement_that_is_not_there_stops_before_anything_is_made(subject: &S
         assert!(kept.names().iter().all(|call| *call == "CreateFolder"), "{:?}", kept.names());
     }
     assert_eq!(subject.provider.find(&Target::Identity(wanted.identity)).await.unwrap(), Found::Nothing);
+}
+
+async fn an_older_mark_never_takes_the_place_of_a_newer_one(subject: &Subject) {
+    let (wanted, vm) = make(subject, "older-1").await;
+    let newer = Mark { generation: 7, ..marked(&vm) };
+    done(subject, &wanted, vec![Operation::Reconfigure { changes: Vec::new(), mark: Box::new(newer) }]).await;
+    let now = found(subject.provider.as_ref(), &wanted).await;
+    assert_eq!(marked(&now).generation, 7);
+    for pending in [None, Some(Pending::Restart)] {
+        let older = Mark { generation: 3, pending, ..marked(&vm) };
+        let operation = Operation::Reconfigure { changes: vec![Change::Cpus(1)], mark: Box::new(older) };
+        assert_eq!(done(subject, &wanted, vec![operation]).await, [] as [&str; 0]);
+    }
+    assert_eq!(found(subject.provider.as_ref(), &wanted).await, now);
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use tierwright::inventory::Known;
 use tierwright::mark::{Applied, Mark, MarkedDisk, MarkedNic, Protection};
 use tierwright::model::{
     Bytes, EndpointName, Firmware, GuestOs, ImageTarget, NetworkTarget, OnRemove, OwnId, Placement, Prune, Secret,
@@ -95,11 +94,6 @@ impl Wanted {
 
     pub fn key(&self) -> VmKey {
         VmKey::new("test", &self.name).unwrap()
-    }
-
-    /// As one that was seen before, by a process that is no more.
-    pub fn known(&self) -> Known {
-        Known { id: self.id(), handle: "".into() }
     }
 
     pub fn id(&self) -> OwnId {

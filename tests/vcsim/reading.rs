@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use tierwright::inventory::Missing;
-use tierwright::model::{OwnId, PowerState, Secret};
-use tierwright::provider::{self, ErrorKind, Found, Target};
+use tierwright::model::{PowerState, Secret};
+use tierwright::provider::{self, ErrorKind};
 use tierwright::settings::{PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
@@ -84,32 +83,4 @@ async fn a_host_alone_is_read_whole() {
     assert!(observed.vms.iter().all(|vm| vm.readable().is_some_and(|config| !config.disks.is_empty())));
     assert_eq!(observed.catalog.hosts.len(), 1);
     assert_eq!(observed.catalog.hosts[0].cluster, None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_known_vm_that_is_not_listed_is_looked_up() {
-    let Some(vcsim) = Vcsim::start(&[]) else { return };
-    let provider = vcsim.connect();
-    let gone = OwnId::new("00000000-0000-4000-8000-000000000001");
-    let observed = provider.collect(std::slice::from_ref(&gone)).await.unwrap();
-    assert_eq!(observed.missing.get(&gone), Some(&Missing::NotFound));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_vm_is_found_by_its_id_and_as_the_listing_shows_it() {
-    let Some(vcsim) = Vcsim::start(&[]) else { return };
-    let provider = vcsim.connect();
-    let listed = provider.collect(&[]).await.unwrap().vms.remove(0);
-    let found = provider.find(&Target::OwnId(listed.id.clone())).await.unwrap();
-    assert_eq!(found, Found::Vm(Box::new(listed)));
-    let nothing = provider.find(&Target::Identity(uuid::Uuid::nil())).await.unwrap();
-    assert_eq!(nothing, Found::Nothing);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rights_are_asked_of_vcenter_and_of_a_host() {
-    for flags in [&[][..], &["-esx"]] {
-        let Some(vcsim) = Vcsim::start(flags) else { return };
-        assert_eq!(vcsim.connect().rights().await.unwrap(), []);
-    }
 }

@@ -144,8 +144,9 @@ impl Work<'_> {
         mark: &Mark,
         ordered: &[(String, Backing)],
     ) -> Result<(), StepError> {
+        let newer = |found: &Mark| found.identity == mark.identity && found.generation > mark.generation;
         let full = filled(mark, machine, ordered);
-        if machine.bears(&full) {
+        if machine.bears(&full) || machine.mark().is_some_and(|found| newer(&found)) {
             return Ok(());
         }
         let witness = || async { Ok(self.machine().await?.bears(&full)) };
@@ -354,10 +355,12 @@ fn refuse_shared(shared: bool, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does a mark of this identity and at least this generation stand on the VM?
+/// Does this mark stand on the VM, or one that is newer? (A mark is written twice in one generation when work begins and
+/// when it is done; `pending` tells them apart.)
 fn recorded(machine: &Machine, mark: &Mark) -> bool {
     machine.mark().is_some_and(|found| {
-        found.identity == mark.identity && found.generation >= mark.generation && found.pending == mark.pending
+        let same = found.generation == mark.generation && found.pending == mark.pending;
+        found.identity == mark.identity && (same || found.generation > mark.generation)
     })
 }
 
