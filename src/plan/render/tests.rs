@@ -212,6 +212,12 @@ fn many_hopeless_ones_are_counted_and_every_approvable_one_is_named() {
     let approvable = text(&plan, &TextOptions::default());
     assert!((0..300).all(|n| approvable.contains(&format!("web/far-{n:03}"))));
     assert_eq!(approvable.matches(Digest::of(b"together").short()).count(), 1, "one digest, one command");
+    for (n, blocked) in plan.blocked.iter_mut().enumerate() {
+        blocked.digest = Some(Digest::of(&[u8::try_from(n % 251).unwrap()]));
+    }
+    let apart = text(&plan, &TextOptions::default());
+    assert!((0..300).all(|n| apart.contains(&format!("web/far-{n:03}"))));
+    assert!(apart.lines().count() < 80, "names in rows, not a line each:\n{apart}");
 }
 
 #[test]

@@ -189,8 +189,12 @@ fn rule(page: &mut Page, code: BlockCode, number: usize) {
 fn blocked_group(page: &mut Page, group: &Group<'_>, column: usize) {
     let mut digests: Vec<_> = group.blocked.iter().filter_map(|blocked| blocked.digest.as_ref()).collect();
     digests.dedup();
-    if digests.len() <= 1 && is_crowd(&group.blocked) {
+    let in_a_row = digests.len() <= 1 || group.blocked.len() > NAMED_PER_GROUP;
+    if in_a_row && is_crowd(&group.blocked) {
         crowd(page, &group.blocked, group.approvable);
+        if digests.len() > 1 {
+            page.push(Line::at(8).put(Tone::Quiet, "each has a digest of its own: `-o json`"));
+        }
     } else {
         for blocked in &group.blocked {
             blocked_line(page, blocked, column, digests.len() > 1);
