@@ -24,7 +24,7 @@ pub fn markdown(plan: &Plan) -> String {
         blocked_details(&mut out, code, &groups);
     }
     if let Some(digest) = &plan.approval {
-        let waiting = outline::waiting(plan);
+        let waiting = outline::approvable_at_once(plan);
         let what = if waiting == 1 { "what waits".to_owned() } else { format!("all {waiting} that wait") };
         push(&mut out, &format!("\nTo approve {what}:"));
         push(&mut out, &format!("\n```sh\ntierwright apply --approve {}\n```", digest.short()));

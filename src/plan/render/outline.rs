@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::words::count;
+use crate::plan::safety::approval;
 use crate::plan::{Action, BlockCode, Blocked, Change, InventoryStatus, Landing, Operation, Plan, Step};
 
 /// What a step is filed under; in reading order.
@@ -88,6 +89,11 @@ fn in_groups<'a>(groups: BTreeMap<(bool, &'a str), Vec<&'a Blocked>>) -> Vec<Gro
 /// How many blocked changes an approval would let go ahead.
 pub(super) fn waiting(plan: &Plan) -> usize {
     plan.blocked.iter().filter(|blocked| blocked.digest.is_some()).count()
+}
+
+/// How many of them the plan's one digest would let go ahead.
+pub(super) fn approvable_at_once(plan: &Plan) -> usize {
+    plan.blocked.iter().filter_map(approval::covered).count()
 }
 
 /// How bad the news is.

@@ -172,7 +172,7 @@ fn blocked(page: &mut Page, plan: &Plan) {
             blocked_group(page, &group, 8 + keys.min(KEY_COLUMN));
         }
     }
-    let waiting = outline::waiting(plan);
+    let waiting = outline::approvable_at_once(plan);
     if let Some(digest) = plan.approval.as_ref().filter(|_| waiting > 1) {
         page.push(Line::default());
         page.push(Line::at(2).put(Tone::Strong, &format!("To approve all {waiting} that wait:")));

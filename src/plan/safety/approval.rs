@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::model::{Digest, OwnId, VmKey};
-use crate::plan::{Action, Blocked, Fingerprint, Plan, Precondition, Step};
+use crate::plan::{Action, BlockCode, Blocked, Fingerprint, Plan, Precondition, Step};
 
 /// The digest that approves a step: its own id, key and action, the VM's fingerprint, and what it would become. Dates,
 /// generations of inventories and free space stand outside, so that it does not change by itself.
@@ -35,9 +35,15 @@ pub fn digest(step: &Step) -> Digest {
     })
 }
 
+/// What the digest of everything that waits covers: not what would pass a cap together, of which a person can let only a
+/// part go, one by one.
+pub fn covered(blocked: &Blocked) -> Option<&Digest> {
+    blocked.digest.as_ref().filter(|_| blocked.code != BlockCode::DestroyLimit)
+}
+
 /// The digest that approves everything that waits.
 pub fn of_all(blocked: &[Blocked]) -> Option<Digest> {
-    let waiting: BTreeSet<&Digest> = blocked.iter().filter_map(|blocked| blocked.digest.as_ref()).collect();
+    let waiting: BTreeSet<&Digest> = blocked.iter().filter_map(covered).collect();
     (!waiting.is_empty()).then(|| Digest::of_json(&waiting))
 }
 
@@ -51,7 +57,7 @@ pub fn is_given(approvals: &BTreeSet<String>, digest: &Digest) -> bool {
 pub fn spelled_out(approvals: &BTreeSet<String>, shown: &Plan) -> BTreeSet<String> {
     let mut given = approvals.clone();
     if shown.approval.as_ref().is_some_and(|all| is_given(approvals, all)) {
-        given.extend(shown.waits().filter_map(|blocked| blocked.digest.as_ref()).map(Digest::to_string));
+        given.extend(shown.blocked.iter().filter_map(covered).map(Digest::to_string));
     }
     given
 }
