@@ -2,6 +2,7 @@
 //!
 //! Prints `ready` on a line of its own once every front answers, and the counts of mutating calls at its end.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{ClockMode, Lab, LabError, LabOptions, faults};
@@ -44,6 +45,13 @@ fn front(word: &str) -> Result<HypervisorType, String> {
     }
 }
 
+/// A line; whoever listened may have left after `ready`, which must not end the lab.
+macro_rules! say {
+    ($to:expr, $($text:tt)*) => {
+        drop(writeln!($to, $($text)*))
+    };
+}
+
 /// Starts the lab, says so, and runs until Ctrl-C or SIGTERM.
 pub async fn run(args: LabArgs) -> Result<(), LabError> {
     let rules = args.faults.as_deref().map_or_else(|| Ok(Vec::new()), faults::read_rules)?;
@@ -59,27 +67,27 @@ pub async fn run(args: LabArgs) -> Result<(), LabError> {
     })
     .await?;
     for endpoint in lab.endpoints() {
-        eprintln!("{} ({}) at {}", endpoint.name, endpoint.hypervisor, endpoint.url);
+        say!(io::stderr(), "{} ({}) at {}", endpoint.name, endpoint.hypervisor, endpoint.url);
         match args.settings {
             // Simulated machines only; without a settings file there is no other way to learn it.
-            None => eprintln!("  user {}, password {}", endpoint.username, endpoint.password),
-            Some(_) => eprintln!("  user {}, password in the settings' secrets folder", endpoint.username),
+            None => say!(io::stderr(), "  user {}, password {}", endpoint.username, endpoint.password),
+            Some(_) => say!(io::stderr(), "  user {}, password in the settings' secrets folder", endpoint.username),
         }
-        eprintln!("  certificate {}", endpoint.pin_sha256);
+        say!(io::stderr(), "  certificate {}", endpoint.pin_sha256);
     }
     if let Some(file) = &args.settings {
         let source = std::path::absolute(&args.source).unwrap_or(args.source);
         super::settings::write(&lab.endpoints(), file, &source)?;
-        eprintln!("settings {}", shown(file));
+        say!(io::stderr(), "settings {}", shown(file));
     }
     let mut stop = Signals::new().map_err(LabError::Signals)?;
-    println!("ready");
+    say!(io::stdout(), "ready");
     stop.wait().await;
     let counts = lab.record().mutating_counts();
     lab.stop().await;
-    println!("mutating calls: {}", counts.values().sum::<u64>());
+    say!(io::stdout(), "mutating calls: {}", counts.values().sum::<u64>());
     for (operation, count) in counts {
-        println!("  {operation} {count}");
+        say!(io::stdout(), "  {operation} {count}");
     }
     Ok(())
 }
