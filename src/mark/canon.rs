@@ -40,7 +40,7 @@ impl<'a> Head<'a> {
     /// Reads the beginning, if it is in our own form.
     pub fn read(text: &'a str) -> Option<Self> {
         // One look over all of it (no escape, no control character) makes every string below a search for its quote.
-        let odd = text.bytes().fold(false, |odd, byte| odd | (byte == b'\\') | (byte < b' '));
+        let odd = text.bytes().any(|byte| byte == b'\\' || byte < b' ');
         if odd {
             return None;
         }

@@ -366,10 +366,11 @@ impl<'a> Census<'a> {
             }
             holders
         });
-        (0u32..)
-            .map(|n| mark::identity(self.installation, key, n))
-            .find(|identity| holders.get(identity).is_none_or(|held| held.iter().all(|other| other == key)))
-            .expect("there are fewer VMs than numbers")
+        let is_free = |identity: &Uuid| holders.get(identity).is_none_or(|held| held.iter().all(|other| other == key));
+        // Each n that is not free has a holder, so one of the first `holders + 1` is.
+        let taken = u32::try_from(holders.len()).unwrap_or(u32::MAX);
+        let mut candidates = (0..taken).map(|n| mark::identity(self.installation, key, n));
+        candidates.find(is_free).unwrap_or_else(|| mark::identity(self.installation, key, taken))
     }
 
     /// The highest generation last seen for this own id, wherever it was.
