@@ -55,7 +55,7 @@ pub fn resolve<'a>(marked: &MarkedDisk, disks: &'a [ObservedDisk]) -> At<'a> {
 }
 
 /// The disk of each marked name, with incomplete ones matched where there is only one way to do so.
-pub fn resolve_all<'a>(pair: Pair<'a>) -> Vec<(&'a str, At<'a>)> {
+pub fn resolve_all(pair: Pair<'_>) -> Vec<(&str, At<'_>)> {
     let disks = &pair.config.disks;
     let mut all: Vec<(&str, At<'_>)> =
         pair.mark.disks.iter().map(|(name, marked)| (name.as_str(), resolve(marked, disks))).collect();

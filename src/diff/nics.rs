@@ -29,7 +29,7 @@ pub fn resolve<'a>(marked: &MarkedNic, nics: &'a [ObservedNic]) -> Option<&'a Ob
 
 /// The NIC of each marked name; names whose MAC the hypervisor chose and nobody recorded are matched where there is only
 /// one way to do so.
-pub fn resolve_all<'a>(pair: Pair<'a>) -> Vec<(&'a str, Option<&'a ObservedNic>)> {
+pub fn resolve_all(pair: Pair<'_>) -> Vec<(&str, Option<&ObservedNic>)> {
     let nics = &pair.config.nics;
     let mut all: Vec<(&str, Option<&ObservedNic>)> =
         pair.mark.nics.iter().map(|(name, marked)| (name.as_str(), resolve(marked, nics))).collect();

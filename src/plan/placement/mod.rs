@@ -155,10 +155,11 @@ const NAMED: usize = 5;
 
 fn no_room(spec: &VmSpec, endpoint: &EndpointName, lacks: &[String]) -> No {
     let disks: u64 = spec.disks.iter().map(|disk| disk.size.0).sum();
-    let mut figures = lacks.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    let mut figures: Vec<String> = lacks.iter().take(NAMED).cloned().collect();
     if lacks.len() > NAMED {
-        figures.push_str(&format!("; and {} more hosts", lacks.len() - NAMED));
+        figures.push(format!("and {} more hosts", lacks.len() - NAMED));
     }
+    let figures = figures.join("; ");
     let why = format!(
         "no host of {endpoint} has room for {} of memory and {} of disks: {figures}",
         spec.memory,
@@ -180,14 +181,18 @@ fn storage_for<'a>(
         return Ok(None);
     }
     let reachable = |name: &str| {
-        stores.iter().find(|store| &*store.name == name && targets::reaches(&store.hosts, &store.datacenter, host))
+        stores
+            .iter()
+            .find(|store| &*store.name == name && targets::reaches(&store.hosts, store.datacenter.as_ref(), host))
     };
     let named = tier.placement.storage.as_deref();
     let mut choices: Vec<Arc<str>> = match named {
         Some(name) => vec![name.into()],
-        None => (stores.iter().filter(|store| store.usable && targets::reaches(&store.hosts, &store.datacenter, host)))
-            .map(|store| Arc::clone(&store.name))
-            .collect(),
+        None => (stores
+            .iter()
+            .filter(|store| store.usable && targets::reaches(&store.hosts, store.datacenter.as_ref(), host)))
+        .map(|store| Arc::clone(&store.name))
+        .collect(),
     };
     choices.sort_by_key(|name| (std::cmp::Reverse(ledger.storage_free(endpoint, observed, name)), Arc::clone(name)));
     let mut why = "no storage is reached".to_owned();

@@ -127,8 +127,8 @@ pub(super) fn hosts<'a, 't>(tier: &'t Tier, observed: &'a Observed) -> impl Iter
 }
 
 /// Is something with these hosts and this datacenter within reach of the host?
-pub(super) fn reaches(hosts: &[Arc<str>], datacenter: &Option<Arc<str>>, host: &Host) -> bool {
-    let same_datacenter = match (datacenter, &host.datacenter) {
+pub(super) fn reaches(hosts: &[Arc<str>], datacenter: Option<&Arc<str>>, host: &Host) -> bool {
+    let same_datacenter = match (datacenter, host.datacenter.as_ref()) {
         (Some(a), Some(b)) => a == b,
         (Some(_) | None, None) | (None, Some(_)) => true,
     };
@@ -145,7 +145,7 @@ pub(super) fn unreached_network<'t>(
     let targets = spec.nics.iter().filter_map(|nic| tier.networks.get(&nic.network));
     let reached = |target: &NetworkTarget| {
         let same = observed.catalog.networks.iter().filter(|network| network.target.name == target.name);
-        same.into_iter().any(|network| reaches(&network.hosts, &network.datacenter, host))
+        same.into_iter().any(|network| reaches(&network.hosts, network.datacenter.as_ref(), host))
     };
     targets.filter(|target| !reached(target)).map(|target| target.name.as_str()).next()
 }
