@@ -83,13 +83,8 @@ fn of_vm(seen: &Seen<'_>, spec: Option<&VmSpec>, lines: &mut Vec<DriftLine>) {
     }
     let name = seen.mark().key.name().to_string();
     line("name".to_owned(), Some(name), Some(seen.vm.name.to_string()));
-    if let Some(goal) = power
-        && !power::reached(*goal, config.power)
-    {
-        line(
-            "power".to_owned(),
-            Some(power::goal_text(*goal).to_owned()),
-            Some(power::state_text(config.power).to_owned()),
-        );
+    if let Some(goal) = power.filter(|goal| !power::reached(*goal, config.power)) {
+        let (from, to) = (power::goal_text(goal), power::state_text(config.power));
+        line("power".to_owned(), Some(from.to_owned()), Some(to.to_owned()));
     }
 }

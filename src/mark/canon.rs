@@ -40,8 +40,8 @@ impl<'a> Head<'a> {
     /// Reads the beginning, if it is in our own form.
     pub fn read(text: &'a str) -> Option<Self> {
         // One look over all of it (no escape, no control character) makes every string below a search for its quote.
-        let odd = text.bytes().any(|byte| byte == b'\\' || byte < b' ');
-        if odd {
+        let odd = text.bytes().fold(0u8, |odd, byte| odd | u8::from(byte == b'\\') | u8::from(byte < b' '));
+        if odd != 0 {
             return None;
         }
         let mut walk = Walk { rest: text };

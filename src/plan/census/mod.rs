@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! mod.rs       Census: take it once, ask it per key
+//! seen.rs      a VM with a mark, read as far as needed     identity.rs  which identity a new VM gets
 //! standing.rs  KeyStanding: what is known of one key
 //! past.rs      the last inventories against the listing: missing, stripped of their mark, put back
 //! listing.rs   every VM with whose it is, for `get vms`
@@ -13,147 +14,25 @@
 //! Invariant: a key has one standing, and only [`KeyStanding::Absent`] and [`KeyStanding::Gone`] say that nothing of it
 //! is anywhere.
 
+mod identity;
 mod listing;
 mod past;
+mod seen;
 mod standing;
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use uuid::Uuid;
-
 pub use listing::{Class, ListedVm, listing};
 pub use past::{LostMark, Stripped, Unlisted};
+pub use seen::{Newborn, Seen, SeenHead, SeenKind};
 pub use standing::KeyStanding;
 
 use super::safety::unknown::{self, Sights};
 use super::{History, LastVm, Policy, pairing};
 use crate::inventory::Inventory;
-use crate::mark::{self, Head, Mark, Protection, Standing, Walk};
+use crate::mark::{self, Head, Mark, Standing};
 use crate::model::{EndpointName, ObservedVm, TierName, VmConfig, VmKey};
-
-/// A VM that carries a mark of this installation, or a copy of one.
-#[derive(Debug, Clone)]
-pub struct Seen<'a> {
-    /// Where.
-    pub endpoint: &'a EndpointName,
-    /// The VM.
-    pub vm: &'a ObservedVm,
-    /// Its configuration, which could be read or there would be no mark.
-    pub config: &'a VmConfig,
-    /// The beginning of the mark, where that is in our own form and says all that matters of an ordinary VM.
-    pub head: Option<SeenHead<'a>>,
-    /// What the mark is to this VM.
-    pub kind: SeenKind,
-    /// The generation last seen on this very VM, when that was a higher one.
-    pub reverted_from: Option<u64>,
-    key_hash: u64,
-    /// The whole mark, read when first asked for; `None`: it cannot be read.
-    mark: OnceCell<Option<Box<Mark>>>,
-}
-
-/// What the beginning of a mark says beyond whose VM it is on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenHead<'a> {
-    /// Its key.
-    pub key: &'a str,
-    /// Its identity.
-    pub identity: &'a str,
-    /// Its tier.
-    pub tier: &'a str,
-    /// What guards it.
-    pub protection: Protection,
-    /// What follows, from the disks on.
-    pub tail: Walk<'a>,
-}
-
-impl Seen<'_> {
-    /// The mark as far as it can be read. A text whose beginning is a mark's and whose end is not (cut off by something
-    /// on its way) shows here.
-    pub fn readable(&self) -> Option<&Mark> {
-        let text = self.config.mark.as_deref().unwrap_or_default();
-        self.mark.get_or_init(|| mark::parse(text).ok().map(Box::new)).as_deref()
-    }
-
-    /// The mark.
-    ///
-    /// # Panics
-    /// Never for what a [`KeyStanding`] hands out: a standing names only VMs whose marks it has read.
-    pub fn mark(&self) -> &Mark {
-        self.readable().expect("a standing hands out only VMs whose marks it has read")
-    }
-
-    /// Its key, if the text is one.
-    pub fn key(&self) -> Option<VmKey> {
-        VmKey::parse(&self.key_text()).ok()
-    }
-
-    /// Its key, as text: does not need the whole mark.
-    fn key_text(&self) -> Cow<'_, str> {
-        match (&self.head, self.readable_if_full()) {
-            (Some(head), _) => Cow::Borrowed(head.key),
-            (None, Some(mark)) => Cow::Owned(mark.key.to_string()),
-            (None, None) => Cow::Borrowed(""),
-        }
-    }
-
-    fn readable_if_full(&self) -> Option<&Mark> {
-        if self.head.is_some() { None } else { self.readable() }
-    }
-
-    /// Does its mark name this key?
-    fn names(&self, key: &VmKey) -> bool {
-        match &self.head {
-            Some(head) => is_key(head.key, key),
-            None => self.readable().is_some_and(|mark| mark.key == *key),
-        }
-    }
-
-    fn tier(&self) -> Option<TierName> {
-        match &self.head {
-            Some(head) => TierName::new(head.tier).ok(),
-            None => self.readable().map(|mark| mark.tier.clone()),
-        }
-    }
-
-    fn identity(&self) -> Option<Uuid> {
-        match &self.head {
-            Some(head) => head.identity.parse().ok(),
-            None => self.readable().map(|mark| mark.identity),
-        }
-    }
-}
-
-/// Is this text this key?
-fn is_key(text: &str, key: &VmKey) -> bool {
-    let rest = text.strip_prefix(key.project()).and_then(|rest| rest.strip_prefix('/'));
-    rest == Some(key.name().as_str())
-}
-
-/// What a mark is to the VM that carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeenKind {
-    /// Written for it.
-    Ours,
-    /// Written while it is being made.
-    Unfinished,
-    /// Copied to it.
-    Clone,
-}
-
-/// A VM known by its birth name alone: a create cut short before its mark was written.
-#[derive(Debug, Clone, Copy)]
-pub struct Newborn<'a> {
-    /// Where.
-    pub endpoint: &'a EndpointName,
-    /// The VM.
-    pub vm: &'a ObservedVm,
-    /// Its configuration.
-    pub config: &'a VmConfig,
-    /// Whom it was to become.
-    pub identity: Uuid,
-}
 
 /// Everything known of who is who.
 #[derive(Debug)]
@@ -175,7 +54,7 @@ pub struct Census<'a> {
     index: Vec<(u64, u32)>,
     past: past::Past<'a>,
     by_id: OnceCell<BTreeMap<&'a str, Vec<(&'a EndpointName, &'a ObservedVm)>>>,
-    holders: OnceCell<BTreeMap<Uuid, BTreeSet<VmKey>>>,
+    held: OnceCell<identity::Held<'a>>,
 }
 
 /// Takes the census with no loss accepted, as commands that only look do.
@@ -205,15 +84,13 @@ pub fn take_approved<'a>(
         index: Vec::new(),
         past: past::Past::default(),
         by_id: OnceCell::new(),
-        holders: OnceCell::new(),
+        held: OnceCell::new(),
     };
     // Endpoints that were seen before and not asked now have much to say as well.
     let endpoints: BTreeSet<&EndpointName> = inventory.endpoints.keys().chain(history.last.keys()).collect();
     for endpoint in endpoints {
         census.count_endpoint(endpoint);
     }
-    let positions = (0u32..).zip(&census.seen).map(|(position, seen)| (seen.key_hash, position));
-    census.index = positions.collect();
     census.index.sort_unstable();
     census
 }
@@ -236,9 +113,9 @@ impl<'a> Census<'a> {
         let head = config.mark.as_deref().and_then(Head::read);
         let ours = head.filter(|head| head.installation == self.installation && head.own_id == vm.id.as_str());
         let (kind, generation, key_hash, mark) = match &ours {
-            Some(head) => (SeenKind::Ours, head.generation, hash([head.key, "", ""]), OnceCell::new()),
+            Some(head) => (SeenKind::Ours, head.generation, seen::hash([head.key, "", ""]), OnceCell::new()),
             None => match self.judge(endpoint, vm, config, known) {
-                Some((mark, kind)) => (kind, mark.generation, hash_of(&mark.key), OnceCell::from(Some(mark))),
+                Some((mark, kind)) => (kind, mark.generation, seen::hash_of(&mark.key), OnceCell::from(Some(mark))),
                 None => return,
             },
         };
@@ -252,7 +129,8 @@ impl<'a> Census<'a> {
             protection: head.protection,
             tail: head.tail,
         });
-        self.seen.push(Seen { endpoint, vm, config, head, kind, reverted_from, key_hash, mark });
+        self.seen.push(Seen { endpoint, vm, config, head, kind, reverted_from, mark });
+        self.index.push((key_hash, u32::try_from(self.seen.len() - 1).unwrap_or(u32::MAX)));
     }
 
     /// Whose it is, by all of its mark. Counts what is nobody's, and notices a mark that was lost.
@@ -291,7 +169,7 @@ impl<'a> Census<'a> {
 
     /// Where in [`Self::all`] the VMs of this key stand.
     pub fn positions<'c, 'k>(&'c self, key: &'k VmKey) -> impl Iterator<Item = usize> + use<'a, 'c, 'k> {
-        let wanted = hash_of(key);
+        let wanted = seen::hash_of(key);
         let start = self.index.partition_point(|(hash, _)| *hash < wanted);
         (self.index[start..].iter())
             .take_while(move |(hash, _)| *hash == wanted)
@@ -351,38 +229,6 @@ impl<'a> Census<'a> {
         })
     }
 
-    /// The identity a new VM of this key gets: of the smallest n that no valid mark, live or in a last inventory, holds
-    /// under another key (a renamed VM took its identity along).
-    pub fn free_identity(&self, key: &VmKey) -> Uuid {
-        let holders = self.holders.get_or_init(|| {
-            let mut holders: BTreeMap<Uuid, BTreeSet<VmKey>> = BTreeMap::new();
-            let live = self.seen.iter().filter(|seen| seen.kind != SeenKind::Clone);
-            let past = self.history.last.values().flat_map(|last| &last.vms).filter_map(|vm| vm.owned.as_ref());
-            let held = live
-                .filter_map(|seen| Some((seen.identity()?, seen.key()?)))
-                .chain(past.map(|owned| (owned.identity, owned.key.clone())));
-            for (identity, key) in held {
-                holders.entry(identity).or_default().insert(key);
-            }
-            holders
-        });
-        let is_free = |identity: &Uuid| holders.get(identity).is_none_or(|held| held.iter().all(|other| other == key));
-        // Each n that is not free has a holder, so one of the first `holders + 1` is.
-        let taken = u32::try_from(holders.len()).unwrap_or(u32::MAX);
-        let mut candidates = (0..taken).map(|n| mark::identity(self.installation, key, n));
-        candidates.find(is_free).unwrap_or_else(|| mark::identity(self.installation, key, taken))
-    }
-
-    /// The highest generation last seen for this own id, wherever it was.
-    pub fn last_generation(&self, id: &crate::model::OwnId) -> u64 {
-        let past = self.history.last.values().flat_map(|last| &last.vms);
-        past.filter(|vm| vm.id == *id)
-            .filter_map(|vm| vm.owned.as_ref())
-            .map(|owned| owned.generation)
-            .max()
-            .unwrap_or(0)
-    }
-
     /// Owned VMs per tier, as the marks say; retired ones count, clones do not.
     pub fn owned_per_tier(&self) -> BTreeMap<TierName, u32> {
         let mut counts: BTreeMap<TierName, u32> = BTreeMap::new();
@@ -411,17 +257,4 @@ impl<'a> Census<'a> {
     pub fn history(&self) -> &'a History {
         self.history
     }
-}
-
-fn hash_of(key: &VmKey) -> u64 {
-    hash([key.project(), "/", key.name().as_str()])
-}
-
-/// FNV-1a: sorting and finding 100,000 keys by one number is several times faster than by two strings each. Equal hashes
-/// are told apart by the key itself.
-fn hash(parts: [&str; 3]) -> u64 {
-    parts
-        .into_iter()
-        .flat_map(str::bytes)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

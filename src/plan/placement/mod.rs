@@ -22,7 +22,6 @@ pub use ledger::Ledger;
 pub use targets::{image_disks, network, storage};
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::BlockCode;
@@ -156,10 +155,11 @@ const NAMED: usize = 5;
 
 fn no_room(spec: &VmSpec, endpoint: &EndpointName, lacks: &[String]) -> No {
     let disks: u64 = spec.disks.iter().map(|disk| disk.size.0).sum();
-    let mut figures = lacks.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    let mut figures: Vec<String> = lacks.iter().take(NAMED).cloned().collect();
     if lacks.len() > NAMED {
-        let _ = write!(figures, "; and {} more hosts", lacks.len() - NAMED);
+        figures.push(format!("and {} more hosts", lacks.len() - NAMED));
     }
+    let figures = figures.join("; ");
     let why = format!(
         "no host of {endpoint} has room for {} of memory and {} of disks: {figures}",
         spec.memory,

@@ -3,7 +3,7 @@
 //! Adopting never changes the own id and writes only the mark; differences come in the next plan.
 
 use super::desired::unreadable_mark;
-use super::draft::{About, Draft, Size, StepParts, unchanged};
+use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::{self, Birth, Pen};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Adopt, EndpointName, ObservedVm, OwnId, Tier, VmConfig, VmSpec};
@@ -12,22 +12,6 @@ use crate::plan::safety::{self, No, machine};
 use crate::plan::{Action, Because, BlockCode, Landing, LastOwned, Operation, Precondition, Reason, Risk};
 
 impl<'a> Draft<'a> {
-    /// May `adopt:` have its say? Not while the key is held by a VM, or may be.
-    pub fn may_adopt(&self, standing: &KeyStanding<'_, '_>) -> bool {
-        match standing {
-            KeyStanding::Gone | KeyStanding::Absent | KeyStanding::CloneOnly(_) | KeyStanding::Unmarked(..) => true,
-            KeyStanding::Stripped(stripped) => stripped.lost == LostMark::Removed,
-            KeyStanding::Owned(_)
-            | KeyStanding::Retired(_)
-            | KeyStanding::Unfinished(_)
-            | KeyStanding::Newborn(_)
-            | KeyStanding::Twins(_)
-            | KeyStanding::Damaged(_)
-            | KeyStanding::Reverted(..)
-            | KeyStanding::Unknown { .. } => false,
-        }
-    }
-
     /// Takes over the VM that the manifest names.
     pub fn adopt(&mut self, spec: &'a VmSpec, tier: &'a Tier, standing: &KeyStanding<'a, '_>) {
         let Some(Adopt { endpoint, id }) = &spec.adopt else { return };
@@ -48,7 +32,7 @@ impl<'a> Draft<'a> {
         });
         match found.and_then(|(vm, kept)| Ok((vm, kept, matching(spec, vm)?))) {
             Err(no) => self.block(about, no, adopted_reasons(spec)),
-            Ok((vm, kept, config)) => self.take_over(spec, tier, (endpoint, vm, config), kept, None),
+            Ok((vm, kept, config)) => self.take_over(spec, tier, (endpoint, vm, config), (kept, None)),
         }
     }
 
@@ -61,7 +45,10 @@ impl<'a> Draft<'a> {
             return Err(mismatch(format!("{endpoint} is not an endpoint of {}", tier.name)));
         }
         let listed = self.census.listed(endpoint, id);
-        match (listed.as_slice(), self.census.sights.get(endpoint).and_then(|sight| sight.doubt())) {
+        match (
+            listed.as_slice(),
+            self.census.sights.get(endpoint).and_then(super::super::safety::unknown::Sight::doubt),
+        ) {
             ([vm], _) => Ok(vm),
             ([], Some(doubt)) => Err(doubt.into()),
             ([], None) => Err(mismatch(format!("there is no VM {id} on {endpoint}"))),
@@ -101,7 +88,7 @@ impl<'a> Draft<'a> {
             Ok(config) => {
                 let no = No::until_approved(BlockCode::NeedsHuman, why);
                 let identity = last.map(|last| last.identity);
-                self.take_over(spec, tier, (endpoint, vm, config), identity, Some(no));
+                self.take_over(spec, tier, (endpoint, vm, config), (identity, Some(no)));
             }
             Err(no) => {
                 let why = format!("{why}; it cannot be taken over as it is: {}", no.why);
@@ -115,8 +102,7 @@ impl<'a> Draft<'a> {
         spec: &VmSpec,
         tier: &Tier,
         (endpoint, vm, config): (&EndpointName, &ObservedVm, &VmConfig),
-        identity: Option<uuid::Uuid>,
-        waits: Option<No>,
+        (identity, waits): (Option<uuid::Uuid>, Option<No>),
     ) {
         let identity = identity.unwrap_or_else(|| self.census.free_identity(&spec.key));
         let birth = Birth {
@@ -137,7 +123,7 @@ impl<'a> Draft<'a> {
             reasons: adopted_reasons(spec),
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: self.cost(Some(tier), None, Some(Size::of_config(config))),
+            cost: cost_line(Some(tier), None, Some(Size::of_config(config))),
             preconditions: Precondition::Unchanged(safety::fingerprint(vm)),
             operations: vec![Operation::Reconfigure { changes: Vec::new(), mark: Box::new(mark) }],
         };
@@ -176,11 +162,27 @@ impl<'a> Draft<'a> {
             reasons,
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: self.cost(self.tier(&seen.mark().tier), Some(size), Some(size)),
+            cost: cost_line(self.tier(&seen.mark().tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
             operations: vec![pen.write(Vec::new(), seen.mark(), seen.mark().pending)],
         };
         self.propose_held(parts, Some(No::until_approved(BlockCode::NeedsHuman, why)));
+    }
+}
+
+/// May `adopt:` have its say? Not while the key is held by a VM, or may be.
+pub(super) fn may_adopt(standing: &KeyStanding<'_, '_>) -> bool {
+    match standing {
+        KeyStanding::Gone | KeyStanding::Absent | KeyStanding::CloneOnly(_) | KeyStanding::Unmarked(..) => true,
+        KeyStanding::Stripped(stripped) => stripped.lost == LostMark::Removed,
+        KeyStanding::Owned(_)
+        | KeyStanding::Retired(_)
+        | KeyStanding::Unfinished(_)
+        | KeyStanding::Newborn(_)
+        | KeyStanding::Twins(_)
+        | KeyStanding::Damaged(_)
+        | KeyStanding::Reverted(..)
+        | KeyStanding::Unknown { .. } => false,
     }
 }
 

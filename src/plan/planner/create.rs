@@ -1,6 +1,6 @@
 //! A key that is wanted and nowhere: make it, or finish making it.
 
-use super::draft::{About, Draft, Size, StepParts};
+use super::draft::{About, Draft, Size, StepParts, cost_line};
 use super::marks::{self, Birth};
 use crate::diff::target_text;
 use crate::inventory::Observed;
@@ -29,7 +29,7 @@ impl<'a> Draft<'a> {
         let birth = Birth { installation: self.input.policy.installation.clone(), identity, own_id, generation };
         let user_data = self.user_data(spec, identity, None);
         let mark = marks::of_new(spec, tier, &birth, user_data);
-        self.propose_create(spec, tier, &place, mark, None);
+        self.propose_create((spec, tier), &place, mark, None);
     }
 
     fn place(&mut self, spec: &'a VmSpec, tier: &'a Tier) -> Result<Place<'a>, No> {
@@ -114,10 +114,16 @@ impl<'a> Draft<'a> {
         let placement = Placement { host, ..tier.placement.clone() };
         let image_disks = placement::image_disks(spec, tier, observed).map_or(0, |disks| disks.len());
         let place = Place { endpoint, placement, image_disks };
-        self.propose_create(spec, tier, &place, mark, Some(vm.id.clone()));
+        self.propose_create((spec, tier), &place, mark, Some(vm.id.clone()));
     }
 
-    fn propose_create(&mut self, spec: &VmSpec, tier: &Tier, place: &Place<'_>, mark: Mark, unfinished: Option<OwnId>) {
+    fn propose_create(
+        &mut self,
+        (spec, tier): (&VmSpec, &Tier),
+        place: &Place<'_>,
+        mark: Mark,
+        unfinished: Option<OwnId>,
+    ) {
         let identity = mark.identity;
         let because = if unfinished.is_some() { Because::Unfinished } else { Because::New };
         let order = CreateVm {
@@ -148,7 +154,7 @@ impl<'a> Draft<'a> {
             reasons: of_new(spec, tier, because),
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: self.cost(Some(tier), None, Some(Size::of_spec(spec))),
+            cost: cost_line(Some(tier), None, Some(Size::of_spec(spec))),
             preconditions: Precondition::Absent { identity, name: spec.key.name().to_string() },
             operations: vec![Operation::Create(Box::new(order))],
         };

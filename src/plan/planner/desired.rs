@@ -1,5 +1,6 @@
 //! A key that is wanted: what is known of it decides which rule answers.
 
+use super::adopt;
 use super::draft::{About, Draft, Size};
 use crate::diff::{self, Candidate};
 use crate::mark::Mark;
@@ -49,14 +50,14 @@ impl<'a> Draft<'a> {
         if let Some(old) = self.renames.get(&spec.key).filter(|_| standing.is_nowhere()) {
             return self.rekey(spec, old);
         }
-        if spec.adopt.is_some() && self.may_adopt(&standing) {
+        if spec.adopt.is_some() && adopt::may_adopt(&standing) {
             return self.adopt(spec, tier, &standing);
         }
         match standing {
             KeyStanding::Owned(seen) => self.update(spec, tier, seen),
             KeyStanding::Retired(seen) => self.restore(spec, tier, seen),
             KeyStanding::Unfinished(seen) => {
-                self.finish_create(spec, tier, (seen.endpoint, seen.vm), Some(seen.mark()))
+                self.finish_create(spec, tier, (seen.endpoint, seen.vm), Some(seen.mark()));
             }
             KeyStanding::Newborn(newborn) => self.finish_create(spec, tier, (newborn.endpoint, newborn.vm), None),
             KeyStanding::Gone | KeyStanding::Absent => self.create(spec, tier),

@@ -138,15 +138,15 @@ impl<'a> Draft<'a> {
     pub fn tier(&self, name: &TierName) -> Option<&'a Tier> {
         self.input.desired.tiers.get(name)
     }
+}
 
-    /// Cost before and after, where the tier has a price.
-    pub fn cost(&self, tier: Option<&Tier>, before: Option<Size>, after: Option<Size>) -> Option<CostLine> {
-        let price = tier?.price.as_ref()?;
-        let monthly = |size: Option<Size>| {
-            size.map(|size| cost::monthly(price, size.cpus, size.memory, size.storage)).unwrap_or_default()
-        };
-        Some(CostLine { currency: price.currency.clone(), before: monthly(before), after: monthly(after) })
-    }
+/// Cost before and after, where the tier has a price.
+pub(super) fn cost_line(tier: Option<&Tier>, before: Option<Size>, after: Option<Size>) -> Option<CostLine> {
+    let price = tier?.price.as_ref()?;
+    let monthly = |size: Option<Size>| {
+        size.map(|size| cost::monthly(price, size.cpus, size.memory, size.storage)).unwrap_or_default()
+    };
+    Some(CostLine { currency: price.currency.clone(), before: monthly(before), after: monthly(after) })
 }
 
 /// What a VM is paid for.

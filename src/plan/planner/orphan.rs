@@ -5,7 +5,7 @@
 //!       --release-> unmanaged (onRemove: release)
 //! ```
 
-use super::draft::{About, Draft, Size, StepParts, unchanged};
+use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::Pen;
 use super::restore::nic_name;
 use std::collections::BTreeSet;
@@ -73,7 +73,7 @@ impl<'a> Draft<'a> {
             let intents = self.input.history.open_intents.iter();
             match intents.filter(|intent| intent.identity == identity).map(|intent| &intent.key).next() {
                 Some(key) if !self.input.desired.vms.contains_key(key) => {
-                    self.remove_unfinished(key, (endpoint, vm), None)
+                    self.remove_unfinished(key, (endpoint, vm), None);
                 }
                 _ => self.note(None, format!("{} on {endpoint} is a create that nobody here knows of", vm.name)),
             }
@@ -99,7 +99,7 @@ impl<'a> Draft<'a> {
         }
         let parts = self.parts(seen, Action::Release, reasons, vec![Operation::Unmark]);
         // Released is unmanaged, and only what is managed is counted.
-        let cost = self.cost(self.tier(&seen.mark().tier), Some(Size::of_seen(seen)), None);
+        let cost = cost_line(self.tier(&seen.mark().tier), Some(Size::of_seen(seen)), None);
         self.propose(StepParts { risk: Risk::Low, cost, ..parts });
     }
 
@@ -214,7 +214,7 @@ impl<'a> Draft<'a> {
         let operations = delete_operations(seen, &self.retired(seen), disks);
         let lands = if running { Landing::PowerOff } else { Landing::Hot };
         let parts = self.parts(seen, Action::Delete, reasons, operations);
-        let cost = self.cost(self.tier(&seen.mark().tier), Some(Size::of_seen(seen)), None);
+        let cost = cost_line(self.tier(&seen.mark().tier), Some(Size::of_seen(seen)), None);
         let started_again = running && seen.mark().retired.is_some() && seen.mark().pending != Some(Pending::Retire);
         let waits = if started_again {
             let why = "it was retired, and somebody started it again; approve to stop and delete it";
@@ -304,7 +304,7 @@ impl<'a> Draft<'a> {
             reasons,
             lands: Landing::Hot,
             risk: Risk::None,
-            cost: self.cost(self.tier(&seen.mark().tier), Some(size), Some(size)),
+            cost: cost_line(self.tier(&seen.mark().tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
             operations,
         }

@@ -1,6 +1,6 @@
 //! `renamedFrom`: the VM of the old key takes the new key and name along, and stays the same VM.
 
-use super::draft::{About, Draft, Size, StepParts, unchanged};
+use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::{self, Pen};
 use crate::model::{VmKey, VmSpec};
 use crate::plan::census::{KeyStanding, Seen};
@@ -91,7 +91,7 @@ impl<'a> Draft<'a> {
             reasons,
             lands: Landing::Hot,
             risk: Risk::Low,
-            cost: self.cost(self.tier(&seen.mark().tier), Some(size), Some(size)),
+            cost: cost_line(self.tier(&seen.mark().tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
             operations,
         };

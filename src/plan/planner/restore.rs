@@ -1,7 +1,7 @@
 //! A retired VM whose manifest is back: its name, its NICs and its power are given back. What else differs comes in the
 //! next plan.
 
-use super::draft::{About, Draft, Size, StepParts, unchanged};
+use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::Pen;
 use crate::diff::nic_at;
 use crate::mark::{Mark, Pending};
@@ -57,7 +57,7 @@ impl<'a> Draft<'a> {
             reasons,
             lands: Landing::Hot,
             risk: Risk::Low,
-            cost: self.cost(Some(tier), Some(size), Some(size)),
+            cost: cost_line(Some(tier), Some(size), Some(size)),
             preconditions: unchanged(seen),
             operations,
         };

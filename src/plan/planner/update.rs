@@ -6,7 +6,7 @@
 //! mark: restart owed -> stop -> changes + mark: restart owed -> start -> mark: nothing owed
 //! ```
 
-use super::draft::{About, Draft, Size, StepParts, unchanged};
+use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::{self, Pen};
 use crate::diff::{self, Difference, Differences, Effect, Pair};
 use crate::mark::{Mark, Pending};
@@ -122,7 +122,7 @@ impl<'a> Draft<'a> {
             action,
             risk: risk(lands, &changes, &found),
             lands,
-            cost: self.cost(Some(tier), Some(Size::of_seen(seen)), Some(Size::of_spec(spec))),
+            cost: cost_line(Some(tier), Some(Size::of_seen(seen)), Some(Size::of_spec(spec))),
             preconditions: unchanged(seen),
             operations: operations(pair, course, changes, &after, &found),
             reasons,

@@ -59,7 +59,9 @@ fn what_depends_on_a_blocked_create_is_not_created_however_far_down() {
     second.depends_on.insert(key("app/c"));
     let mut third = spec("app/a");
     third.depends_on.insert(key("app/b"));
-    [first, second, third].into_iter().for_each(|spec| world.want(spec));
+    for spec in [first, second, third] {
+        world.want(spec);
+    }
     let plan = world.plan();
     assert_eq!(
         plan.codes(),

@@ -33,7 +33,7 @@ pub fn promise_kept(step: &Step, found: &[ObservedVm]) -> Result<(), String> {
 
 /// The mark is the last one that the step wrote, or none after a release.
 fn marked_as_promised(step: &Step, vm: &ObservedVm) -> Result<Option<Box<Mark>>, String> {
-    if step.operations.iter().any(|operation| *operation == Operation::Unmark) {
+    if step.operations.contains(&Operation::Unmark) {
         let carries =
             vm.readable().and_then(|config| config.mark.as_deref()).is_some_and(|text| !text.trim().is_empty());
         return if carries { Err("it still carries a mark".to_owned()) } else { Ok(None) };
@@ -156,7 +156,7 @@ fn changed(change: &Change, config: &VmConfig, mark: Option<&Mark>) -> Result<()
     }
 }
 
-fn is<T: PartialEq + std::fmt::Display>(what: &str, is: T, wanted: T) -> Result<(), String> {
+fn is<T: PartialEq + std::fmt::Display + Copy>(what: &str, is: T, wanted: T) -> Result<(), String> {
     if is == wanted { Ok(()) } else { Err(format!("{what}: {is}, and {wanted} was asked for")) }
 }
 

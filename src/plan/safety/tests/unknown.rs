@@ -163,7 +163,9 @@ fn a_vm_seen_in_two_places_where_one_cannot_be_seen_is_left_alone() {
 fn an_endpoint_that_left_the_settings_is_not_gone_but_a_retired_one_is() {
     let mut world = World::fleet(1);
     let mut tiers = std::mem::take(&mut world.desired.tiers);
-    tiers.values_mut().for_each(|tier| tier.endpoints = vec![endpoint("two")]);
+    for tier in tiers.values_mut() {
+        tier.endpoints = vec![endpoint("two")];
+    }
     world.desired.tiers = tiers;
     world.add_endpoint("two", vec![]);
     let old = world.policy.endpoints.remove(&endpoint("vc")).unwrap();
