@@ -83,8 +83,8 @@ impl Settling {
 mod tests {
     use super::*;
 
-    fn revision(name: &str) -> Option<Arc<Desired>> {
-        Some(Arc::new(Desired { revision: Revision(name.into()), ..Desired::default() }))
+    fn revision(name: &str) -> Arc<Desired> {
+        Arc::new(Desired { revision: Revision(name.into()), ..Desired::default() })
     }
 
     fn name(in_force: &InForce) -> Option<&str> {
@@ -95,11 +95,11 @@ mod tests {
     async fn a_revision_is_used_after_5_s_and_may_destroy_after_30() {
         let mut settling = Settling::default();
         let start = Instant::now();
-        let first = settling.take(revision("a"), start);
+        let first = settling.take(Some(revision("a")), start);
         assert_eq!((name(&first), first.trust, first.read_again_in), (None, SourceTrust::Unsettled, Some(BEFORE_USE)));
-        let used = settling.take(revision("a"), start + BEFORE_USE);
+        let used = settling.take(Some(revision("a")), start + BEFORE_USE);
         assert_eq!((name(&used), used.trust, used.is_new), (Some("a"), SourceTrust::Unsettled, true));
-        let settled = settling.take(revision("a"), start + BEFORE_DESTROY);
+        let settled = settling.take(Some(revision("a")), start + BEFORE_DESTROY);
         assert_eq!((name(&settled), settled.trust, settled.is_new), (Some("a"), SourceTrust::Settled, false));
     }
 
@@ -115,13 +115,13 @@ mod tests {
     async fn a_change_starts_the_wait_again_and_the_old_revision_may_not_destroy_meanwhile() {
         let mut settling = Settling::default();
         let start = Instant::now();
-        settling.take(revision("a"), start);
-        settling.take(revision("a"), start + BEFORE_DESTROY);
-        let changed = settling.take(revision("b"), start + BEFORE_DESTROY * 2);
+        settling.take(Some(revision("a")), start);
+        settling.take(Some(revision("a")), start + BEFORE_DESTROY);
+        let changed = settling.take(Some(revision("b")), start + BEFORE_DESTROY * 2);
         assert_eq!((name(&changed), changed.trust), (Some("a"), SourceTrust::Unsettled));
         let mended = settling.take(None, start + BEFORE_DESTROY * 2 + BEFORE_USE);
         assert_eq!((name(&mended), mended.trust), (Some("a"), SourceTrust::Broken));
-        let back = settling.take(revision("b"), start + BEFORE_DESTROY * 3);
+        let back = settling.take(Some(revision("b")), start + BEFORE_DESTROY * 3);
         assert_eq!((name(&back), back.trust), (Some("a"), SourceTrust::Unsettled));
     }
 }
