@@ -1,7 +1,7 @@
 //! Collects problems while manifests are read, and turns them into [`Diagnostic`]s at the end.
 //!
 //! Problems are kept small (file number and position); paths and source lines are looked up once, for files that have
-//! problems. Bounded: of one file [`PER_FILE`] problems are kept and `lines.rs` cuts their lines, so that a hostile file
+//! problems. Bounded: of one file `PER_FILE` problems are kept and `lines.rs` cuts their lines, so that a hostile file
 //! cannot fill the memory with its own echo.
 
 use std::collections::BTreeMap;

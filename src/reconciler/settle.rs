@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_broken_source_leaves_the_last_good_revision_in_force() {
-        let mut settling = Settling::starting_with(revision("good"));
+        let mut settling = Settling::starting_with(Some(revision("good")));
         let start = Instant::now();
         let broken = settling.take(None, start);
         assert_eq!((name(&broken), broken.trust), (Some("good"), SourceTrust::Broken));

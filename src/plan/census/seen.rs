@@ -53,7 +53,7 @@ impl Seen<'_> {
     /// The mark.
     ///
     /// # Panics
-    /// Never for what a [`KeyStanding`] hands out: a standing names only VMs whose marks it has read.
+    /// Never for what a [`super::KeyStanding`] hands out: a standing names only VMs whose marks it has read.
     pub fn mark(&self) -> &Mark {
         self.readable().expect("a standing hands out only VMs whose marks it has read")
     }

@@ -2,7 +2,7 @@
 //!
 //! Plain values in, a string out; the same plan gives the same bytes. Every form says what the JSON says and leaves out
 //! only what is unchanged. Everything that came from outside (names on a hypervisor, a server's words) goes through
-//! [`escape`], so nothing can move a terminal's cursor or break out of a table.
+//! `escape.rs`, so nothing can move a terminal's cursor or break out of a table.
 //!
 //! ```text
 //! outline.rs   Plan -> sections in reading order, the verdict, groups of blocked: shared by all forms
@@ -27,7 +27,7 @@ pub use diff::diff;
 pub use markdown::markdown;
 pub use text::text;
 
-/// How [`text`] lays a plan out.
+/// How [`text()`] lays a plan out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextOptions {
     /// ANSI colours? Decided at the edge: terminal, `NO_COLOR`.

@@ -33,7 +33,7 @@ pub fn script_files() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder())
         .expect("the scripts' folder is there")
         .map(|entry| entry.expect("a folder entry").file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".txt"))
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|kind| kind == "txt"))
         .collect();
     names.sort();
     names

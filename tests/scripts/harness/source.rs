@@ -90,19 +90,16 @@ pub fn write_text(root: &Path, name: &str, text: &str) {
 /// Removes manifests; `PREFIX*` removes all of that prefix.
 pub fn remove(root: &Path, names: &[&str]) {
     for name in names {
-        match name.strip_suffix('*') {
-            Some(prefix) => {
-                for entry in fs::read_dir(source(root)).expect("the source can be read") {
-                    let entry = entry.expect("a folder entry");
-                    if entry.file_name().to_string_lossy().starts_with(prefix) {
-                        fs::remove_file(entry.path()).expect("the file can be removed");
-                    }
+        if let Some(prefix) = name.strip_suffix('*') {
+            for entry in fs::read_dir(source(root)).expect("the source can be read") {
+                let entry = entry.expect("a folder entry");
+                if entry.file_name().to_string_lossy().starts_with(prefix) {
+                    fs::remove_file(entry.path()).expect("the file can be removed");
                 }
             }
-            None => {
-                let file = if name.contains('.') { (*name).to_owned() } else { format!("{name}.yaml") };
-                fs::remove_file(source(root).join(file)).expect("the file is there");
-            }
+        } else {
+            let file = if name.contains('.') { (*name).to_owned() } else { format!("{name}.yaml") };
+            fs::remove_file(source(root).join(file)).expect("the file is there");
         }
     }
 }
