@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use uuid::Uuid;
 
 use jiff::Timestamp;
 use tierwright::inventory::{Capabilities, Catalog, EndpointInventory, Host, Inventory, Observed, View};
@@ -161,27 +162,13 @@ fn spec(n: u32) -> VmSpec {
     }
 }
 
-fn observed(spec: &VmSpec) -> ObservedVm {
-    let identity = mark::identity("prod", &spec.key, 0);
-    let id = OwnId::new(&identity.to_string());
-    let mac = format!("00:50:56:{}:{}:{}", &id.as_str()[0..2], &id.as_str()[2..4], &id.as_str()[4..6]);
-    let disks: Vec<ObservedDisk> = (spec.disks.iter().enumerate())
-        .map(|(n, disk)| ObservedDisk {
-            id: Some(format!("6000c29{n}-{identity}").into()),
-            slot: format!("scsi0:{n}").into(),
-            size: disk.size,
-            storage: Some("flash".into()),
-            file: Some(format!("[flash] {}/{}.vmdk", spec.key.name(), disk.name).into()),
-            parent: None,
-            shared: false,
-        })
-        .collect();
+fn mark_of(spec: &VmSpec, identity: Uuid, id: &OwnId, mac: &str, disks: &[ObservedDisk]) -> Mark {
     let marked = |disk: &ObservedDisk| MarkedDisk {
         slot: Some(disk.slot.to_string()),
         id: disk.id.as_deref().map(str::to_owned),
         file: None,
     };
-    let mark = Mark {
+    Mark {
         version: 1,
         installation: "prod".into(),
         key: spec.key.clone(),
@@ -199,8 +186,8 @@ fn observed(spec: &VmSpec) -> ObservedVm {
             shutdown: Shutdown::default(),
         },
         retired: None,
-        disks: spec.disks.iter().zip(&disks).map(|(spec, disk)| (spec.name.clone(), marked(disk))).collect(),
-        nics: BTreeMap::from([("eth0".into(), MarkedNic { mac: Some(mac.clone()), slot: Some("4000".into()) })]),
+        disks: spec.disks.iter().zip(disks).map(|(spec, disk)| (spec.name.clone(), marked(disk))).collect(),
+        nics: BTreeMap::from([("eth0".into(), MarkedNic { mac: Some(mac.to_owned()), slot: Some("4000".into()) })]),
         applied: Some(Applied {
             cpus: spec.cpus,
             memory: spec.memory,
@@ -210,7 +197,25 @@ fn observed(spec: &VmSpec) -> ObservedVm {
             disks: spec.disks.iter().map(|disk| (disk.name.clone(), disk.size)).collect(),
             nics: BTreeMap::from([("eth0".into(), network())]),
         }),
-    };
+    }
+}
+
+fn observed(spec: &VmSpec) -> ObservedVm {
+    let identity = mark::identity("prod", &spec.key, 0);
+    let id = OwnId::new(&identity.to_string());
+    let mac = format!("00:50:56:{}:{}:{}", &id.as_str()[0..2], &id.as_str()[2..4], &id.as_str()[4..6]);
+    let disks: Vec<ObservedDisk> = (spec.disks.iter().enumerate())
+        .map(|(n, disk)| ObservedDisk {
+            id: Some(format!("6000c29{n}-{identity}").into()),
+            slot: format!("scsi0:{n}").into(),
+            size: disk.size,
+            storage: Some("flash".into()),
+            file: Some(format!("[flash] {}/{}.vmdk", spec.key.name(), disk.name).into()),
+            parent: None,
+            shared: false,
+        })
+        .collect();
+    let mark = mark_of(spec, identity, &id, &mac, &disks);
     let config = VmConfig {
         cpus: spec.cpus,
         memory: spec.memory,

@@ -4,9 +4,6 @@
 //! before the objects of a page, so the next page is asked for while this one is parsed. A page that is lost makes the
 //! whole reading fail: a shorter list is never taken for a whole one.
 
-#[cfg(test)]
-use bytes::Bytes;
-
 use super::convert::MARK_KEY;
 use super::fault::{Failure, Fault};
 use super::session::{Door, Session};
@@ -220,10 +217,4 @@ fn parse<T>(answer: &Answer, each: fn(&Object<'_, '_>) -> Option<T>) -> Result<V
     }
     reader.finish()?;
     Ok(found)
-}
-
-/// Parses bytes as one page; for recorded answers.
-#[cfg(test)]
-pub(super) fn parse_bytes<T>(bytes: Bytes, each: fn(&Object<'_, '_>) -> Option<T>) -> Result<Vec<T>, Failure> {
-    parse(&Answer::judge(bytes)?, each)
 }

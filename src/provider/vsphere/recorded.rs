@@ -10,7 +10,6 @@ use serde_yaml::Value;
 
 use super::device;
 use super::fault::Failure;
-use super::property::{self, Object};
 use super::session::Content;
 use super::soap::Answer;
 use crate::model;
@@ -89,18 +88,6 @@ fn a_wrong_password_is_invalid_login_in_the_servers_words() {
     let Err(Failure::Fault(fault)) = Answer::judge(answers.last().unwrap().clone()) else { panic!("a fault") };
     assert_eq!(fault.error_kind(), crate::provider::ErrorKind::Denied);
     assert_eq!(fault.to_string(), "Cannot complete login due to an incorrect user name or password. (InvalidLogin)");
-}
-
-#[test]
-fn a_page_of_properties_gives_its_objects() {
-    let Some(answers) = answers("pbm_check_compatibility.yaml") else { return };
-    let each = |object: &Object<'_, '_>| Some(object.moref.clone());
-    let pages: Vec<_> = answers
-        .into_iter()
-        .filter(|body| body.windows(9).any(|window| window == b"<objects>"))
-        .map(|body| property::parse_bytes(body, each).unwrap())
-        .collect();
-    assert!(pages.iter().flatten().count() > 0);
 }
 
 #[test]
