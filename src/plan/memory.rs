@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
-use super::pairing::pair;
+use super::pairing::{Pairs, pair};
 use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
@@ -39,21 +39,24 @@ pub fn loss(
     now: &Observed,
     destroys: &[Destroyed],
 ) -> Option<Loss> {
+    loss_among(endpoint, &pair(previous, &now.vms), destroys)
+}
+
+/// The same of an inventory and a listing that stand side by side already.
+pub(super) fn loss_among(endpoint: &EndpointName, pairs: &Pairs<'_>, destroys: &[Destroyed]) -> Option<Loss> {
     #[derive(Serialize)]
     struct Accepted<'a> {
         endpoint: &'a EndpointName,
         lost: &'a [OwnId],
     }
-    let previous = previous?;
-    let ours: BTreeSet<&OwnId> = destroys
-        .iter()
-        .filter(|destroyed| destroyed.deleted && destroyed.endpoint == *endpoint)
-        .map(|destroyed| &destroyed.own_id)
-        .collect();
-    let lost: Vec<OwnId> =
-        unlisted(previous, now).into_iter().map(|vm| vm.id.clone()).filter(|id| !ours.contains(id)).collect();
-    is_suspicious(lost.len(), previous.vms.len()).then(|| Loss {
-        of: previous.vms.len(),
+    if !is_suspicious(pairs.missing.len(), pairs.of) {
+        return None;
+    }
+    let deleted = destroys.iter().filter(|destroyed| destroyed.deleted && destroyed.endpoint == *endpoint);
+    let ours: BTreeSet<&OwnId> = deleted.map(|destroyed| &destroyed.own_id).collect();
+    let lost: Vec<OwnId> = pairs.missing.iter().map(|vm| vm.id.clone()).filter(|id| !ours.contains(id)).collect();
+    is_suspicious(lost.len(), pairs.of).then(|| Loss {
+        of: pairs.of,
         digest: Digest::of_json(&Accepted { endpoint, lost: &lost }),
         lost,
     })
@@ -61,11 +64,6 @@ pub fn loss(
 
 const fn is_suspicious(lost: usize, of: usize) -> bool {
     lost > LOSS_COUNT && lost * 100 > of * LOSS_PERCENT
-}
-
-/// Those of the last inventory that are not listed now, in id order.
-fn unlisted<'p>(previous: &'p LastInventory, now: &Observed) -> Vec<&'p LastVm> {
-    pair(previous, &now.vms).1
 }
 
 /// What is kept of `now`; `None`: the previous one stays, since `now` is not complete or has lost too much.
@@ -82,7 +80,7 @@ pub fn remember(
     if super::safety::unknown::doubt(observed).is_some() {
         return None;
     }
-    let gone = previous.map(|previous| unlisted(previous, observed)).unwrap_or_default();
+    let gone = pair(previous, &observed.vms).missing;
     if !accepted_loss && previous.is_some_and(|previous| is_suspicious(gone.len(), previous.vms.len())) {
         return None;
     }

@@ -3,12 +3,23 @@
 use super::{LastInventory, LastVm};
 use crate::model::{ObservedVm, OwnId};
 
-/// What the last inventory knew of each listed VM, by its position, and what it knew that is not listed, in id order. Two
-/// entries of one id (a replica) are both known by it.
-pub(super) fn pair<'a>(last: &'a LastInventory, vms: &[ObservedVm]) -> (Vec<Option<&'a LastVm>>, Vec<&'a LastVm>) {
+/// A last inventory and a listing, side by side.
+#[derive(Debug, Default)]
+pub(super) struct Pairs<'a> {
+    /// What the last inventory knew of each listed VM, by its position. Two entries of one id (a replica) are both known
+    /// by it.
+    pub known: Vec<Option<&'a LastVm>>,
+    /// What it knew that is not listed, in id order.
+    pub missing: Vec<&'a LastVm>,
+    /// How many it knew.
+    pub of: usize,
+}
+
+/// Puts them side by side.
+pub(super) fn pair<'a>(last: Option<&'a LastInventory>, vms: &[ObservedVm]) -> Pairs<'a> {
+    let Some(last) = last else { return Pairs { known: vec![None; vms.len()], ..Pairs::default() } };
     let listed = sorted(vms, |vm| &vm.id);
-    let mut known_of = vec![None; vms.len()];
-    let mut missing = Vec::new();
+    let mut pairs = Pairs { known: vec![None; vms.len()], missing: Vec::new(), of: last.vms.len() };
     let mut at = 0;
     for (_, known) in sorted(&last.vms, |vm| &vm.id) {
         while listed.get(at).is_some_and(|(_, vm)| vm.id < known.id) {
@@ -16,14 +27,14 @@ pub(super) fn pair<'a>(last: &'a LastInventory, vms: &[ObservedVm]) -> (Vec<Opti
         }
         let before = at;
         while let Some((position, _)) = listed.get(at).filter(|(_, vm)| vm.id == known.id) {
-            known_of[*position] = Some(known);
+            pairs.known[*position] = Some(known);
             at += 1;
         }
         if at == before {
-            missing.push(known);
+            pairs.missing.push(known);
         }
     }
-    (known_of, missing)
+    pairs
 }
 
 /// With their positions, in id order. The contracts say that they come so, but nothing breaks if somebody forgets it.

@@ -28,8 +28,9 @@ pub use past::{LostMark, Stripped, Unlisted};
 pub use seen::{Newborn, Seen, SeenHead, SeenKind};
 pub use standing::KeyStanding;
 
+use super::pairing::{self, Pairs};
 use super::safety::unknown::{self, Sights};
-use super::{History, LastVm, Policy, pairing};
+use super::{History, LastVm, Policy};
 use crate::inventory::Inventory;
 use crate::mark::{self, Head, Mark, Standing};
 use crate::model::{EndpointName, ObservedVm, TierName, VmConfig, VmKey};
@@ -70,9 +71,15 @@ pub fn take_approved<'a>(
     approvals: &BTreeSet<String>,
 ) -> Census<'a> {
     let installation = policy.installation.as_str();
+    // Endpoints that were seen before and not asked now have much to say as well.
+    let endpoints: BTreeSet<&EndpointName> = inventory.endpoints.keys().chain(history.last.keys()).collect();
+    let listed = |endpoint| inventory.observed(endpoint).map(|observed| observed.vms.as_slice()).unwrap_or_default();
+    let pairs: BTreeMap<&EndpointName, Pairs<'a>> = (endpoints.into_iter())
+        .map(|endpoint| (endpoint, pairing::pair(history.last.get(endpoint), listed(endpoint))))
+        .collect();
     let mut census = Census {
         installation,
-        sights: unknown::sights(inventory, history, policy, approvals),
+        sights: unknown::sights(inventory, (history, &pairs), policy, approvals),
         unmanaged: 0,
         newborn: Vec::new(),
         inventory,
@@ -86,28 +93,17 @@ pub fn take_approved<'a>(
         by_id: OnceCell::new(),
         held: OnceCell::new(),
     };
-    // Endpoints that were seen before and not asked now have much to say as well.
-    let endpoints: BTreeSet<&EndpointName> = inventory.endpoints.keys().chain(history.last.keys()).collect();
-    for endpoint in endpoints {
-        census.count_endpoint(endpoint);
+    for (endpoint, pairs) in pairs {
+        census.past.missing(endpoint, &pairs.missing, census.sights.get(endpoint), history);
+        for (vm, known) in listed(endpoint).iter().zip(pairs.known) {
+            census.count(endpoint, vm, known);
+        }
     }
     census.index.sort_unstable();
     census
 }
 
 impl<'a> Census<'a> {
-    fn count_endpoint(&mut self, endpoint: &'a EndpointName) {
-        let vms = self.inventory.observed(endpoint).map(|observed| observed.vms.as_slice()).unwrap_or_default();
-        let (known, missing) = match self.history.last.get(endpoint) {
-            Some(last) => pairing::pair(last, vms),
-            None => (vec![None; vms.len()], Vec::new()),
-        };
-        self.past.missing(endpoint, &missing, self.sights.get(endpoint), self.history);
-        for (vm, known) in vms.iter().zip(known) {
-            self.count(endpoint, vm, known);
-        }
-    }
-
     fn count(&mut self, endpoint: &'a EndpointName, vm: &'a ObservedVm, known: Option<&'a LastVm>) {
         let Some(config) = vm.readable() else { return self.past.stripped(endpoint, vm, known, LostMark::Unknown) };
         let head = config.mark.as_deref().and_then(Head::read);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::{Inventory, Observed, View};
 use crate::model::{Digest, EndpointName};
+use crate::plan::pairing::Pairs;
 use crate::plan::{BlockCode, History, InventoryStatus, Policy, memory};
 
 /// How far one endpoint may be believed.
@@ -67,10 +68,11 @@ impl<'a> Sight<'a> {
 /// All endpoints that are configured or were asked.
 pub type Sights<'a> = BTreeMap<&'a EndpointName, Sight<'a>>;
 
-/// How far each endpoint may be believed. `approvals` may accept a loss.
-pub fn sights<'a>(
+/// How far each endpoint may be believed. `pairs` are the last inventories beside the listings; `approvals` may accept a
+/// loss.
+pub(in crate::plan) fn sights<'a>(
     inventory: &'a Inventory,
-    history: &History,
+    (history, pairs): (&History, &BTreeMap<&EndpointName, Pairs<'_>>),
     policy: &'a Policy,
     approvals: &BTreeSet<String>,
 ) -> Sights<'a> {
@@ -82,7 +84,8 @@ pub fn sights<'a>(
         let sight = match &answer.view {
             View::Unreachable(why) => Sight::Dark(why.clone()),
             View::Observed(observed) => {
-                match doubt(observed).or_else(|| shrunk(endpoint, observed, history, approvals)) {
+                let shrunk = || shrunk(endpoint, pairs.get(endpoint)?, history, approvals);
+                match doubt(observed).or_else(shrunk) {
                     Some(doubt) => Sight::Doubtful { observed, doubt },
                     None => Sight::Whole(observed),
                 }
@@ -106,11 +109,11 @@ pub fn doubt(observed: &Observed) -> Option<Doubt> {
 
 fn shrunk(
     endpoint: &EndpointName,
-    observed: &Observed,
+    pairs: &Pairs<'_>,
     history: &History,
     approvals: &BTreeSet<String>,
 ) -> Option<Doubt> {
-    let loss = memory::loss(endpoint, history.last.get(endpoint), observed, &history.destroys)?;
+    let loss = memory::loss_among(endpoint, pairs, &history.destroys)?;
     if approvals.iter().any(|typed| loss.digest.matches(typed)) {
         return None;
     }
