@@ -1,5 +1,6 @@
 //! The binary against vcsim, from YAML files to running VMs and back; pyvmomi looks on from the other side.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::peer::Vcsim;
 use crate::python::python;
 
-const TIER: &str = r#"
+const TIER: &str = r"
 apiVersion: tierwright.dev/v1
 kind: Tier
 metadata: {name: tier-1}
@@ -19,7 +20,7 @@ spec:
   networks: {app: {portGroup: DC0_DVPG0}, lan: {portGroup: VM Network}}
   storage: {other: {datastore: LocalDS_1}}
   sync: {prune: auto, graceDays: 0}
-"#;
+";
 
 /// A VM of these sizes, disks and NICs as YAML flow maps.
 fn vm(name: &str, memory: &str, disks: &str, nics: &str) -> String {
@@ -44,7 +45,10 @@ struct Ran {
 impl<'a> Site<'a> {
     fn new(vcsim: &'a Vcsim) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let pin: String = vcsim.pin.iter().map(|byte| format!("{byte:02x}")).collect();
+        let pin = vcsim.pin.iter().fold(String::new(), |mut pin, byte| {
+            let _ = write!(pin, "{byte:02x}");
+            pin
+        });
         let settings = format!(
             "installation: e2e\nsource: {{path: ./manifests}}\nstateDir: ./state\nendpoints:\n  - name: vcsim\n    \
              type: vsphere\n    url: {}\n    credentials: {{username: user, passwordFile: password}}\n    \
