@@ -76,10 +76,10 @@ impl World {
         match self.naming {
             Naming::Vmdk => self.child_vmdk(base, taken),
             Naming::Vhdx => {
-                let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
+                let (stem, extension) = base.rsplit_once('.').unwrap_or((base, ""));
                 // A layer on a layer keeps the first stem: `vm_GUID.avhdx` -> `vm_OTHER.avhdx`.
                 let stem = match stem.rsplit_once('_') {
-                    Some((front, id)) if base.ends_with(".avhdx") && Uuid::parse_str(id).is_ok() => front,
+                    Some((front, id)) if extension == "avhdx" && Uuid::parse_str(id).is_ok() => front,
                     _ => stem,
                 };
                 let id = self.fresh_uuid().to_string().to_uppercase();
