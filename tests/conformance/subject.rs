@@ -144,12 +144,12 @@ impl Subject {
 fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
     let mut pin = [0; 32];
     for (at, byte) in pin.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&endpoint.pin_sha256[at * 2..at * 2 + 2], 16).expect("hex");
+        *byte = u8::from_str_radix(&endpoint.pins[0][at * 2..at * 2 + 2], 16).expect("hex");
     }
     let settings = EndpointSettings {
         name: EndpointName::new(&endpoint.name).expect("a name"),
         hypervisor: HypervisorType::Vsphere,
-        urls: vec![endpoint.url.clone()],
+        urls: endpoint.urls.clone(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
         trust: Trust::Pins(vec![pin]),
