@@ -163,6 +163,17 @@ impl Session {
         Ok(self.ask(&history, None, events).await?)
     }
 
+    /// Asks one endpoint, for `import`; with what was there before. Nothing of the answer is kept.
+    pub async fn inventory_of(
+        &self,
+        endpoint: &EndpointName,
+        events: &EventSink,
+    ) -> Result<(Inventory, History), SessionError> {
+        let history = self.journal().await?.history(self.clock.now()).await?;
+        let inventory = self.ask(&history, Some(std::slice::from_ref(endpoint)), events).await?;
+        Ok((inventory, history))
+    }
+
     /// Reads the source, asks the endpoints and plans. The one call behind `plan`, `drift`, `apply` and `serve`.
     pub async fn look(&self, request: &LookRequest) -> Result<Look, SessionError> {
         let wanted = self.read_source(request.manifests.as_deref()).await?;
