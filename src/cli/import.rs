@@ -14,9 +14,10 @@ use crate::session::Session;
 
 /// Flags of `import`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Put what it prints into the source: `plan` then shows an adoption for each VM, which writes the mark
-and changes nothing else. Names of networks and storage are said in the words of the tier; a VM
-that cannot be said in them is left out, with the reason on stderr.
+#[command(
+    after_help = "Put what it prints into the source: `plan` then shows an adoption for each VM, which writes the
+mark and changes nothing else. Networks and storage are said in the words of the tier; a VM that
+they cannot say is left out, with the reason on stderr.
 
 Exit codes: 0, 1 error or a VM that was named is left out, 4 the endpoint's inventory is missing.
 
@@ -24,7 +25,8 @@ Examples:
   tierwright import vc-prod --all > manifests/imported.yaml
   tierwright import vc-prod erp-db-01 erp-app-01 --project erp --tier tier-1
   tierwright import vc-prod 50303d4b-1f2e-8c60-9d1a-3b1c0a9d3e11
-  tierwright import vc-prod --all -o json | jq -r '.[].metadata.name'")]
+  tierwright import vc-prod --all -o json | jq -r '.[].metadata.name'"
+)]
 pub struct Args {
     /// The endpoint that has the VMs
     #[arg(value_name = "ENDPOINT")]
@@ -136,7 +138,8 @@ fn endpoint(session: &Session, text: &str) -> anyhow::Result<EndpointName> {
         return Ok(endpoint.name.clone());
     }
     let known: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
-    Err(Usage(format!("there is no endpoint `{}` in the settings; there is {}", view::clean(text), known.join(", "))).into())
+    Err(Usage(format!("there is no endpoint `{}` in the settings; there is {}", view::clean(text), known.join(", ")))
+        .into())
 }
 
 fn tier(desired: &Desired, text: &str, endpoint: &EndpointName) -> anyhow::Result<TierName> {

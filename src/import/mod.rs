@@ -273,7 +273,10 @@ fn expressible(config: &VmConfig) -> Result<(), No> {
     }
     for disk in &config.disks {
         if disk.size.0 == 0 || !disk.size.0.is_multiple_of(Bytes::MIB) {
-            return cannot(format!("its disk at {} has {} bytes, which is no multiple of 1MiB", disk.slot, disk.size.0));
+            return cannot(format!(
+                "its disk at {} has {} bytes, which is no multiple of 1MiB",
+                disk.slot, disk.size.0
+            ));
         }
         if disk.shared {
             return cannot(format!("its disk at {} is shared with another VM", disk.slot));

@@ -34,7 +34,8 @@ impl<'a> Names<'a> {
         let last = request.history.last.iter().flat_map(|(at, last)| last.vms.iter().map(move |vm| (at, vm)));
         let last = last.filter(|(at, vm)| *at != request.endpoint || !listed.contains(&vm.id));
         let last = last.filter_map(|(_, vm)| vm.owned.as_ref());
-        let marked = request.observed.vms.iter().filter_map(|vm| crate::mark::parse(vm.readable()?.mark.as_deref()?).ok());
+        let marked =
+            request.observed.vms.iter().filter_map(|vm| crate::mark::parse(vm.readable()?.mark.as_deref()?).ok());
         let specs = || request.desired.vms.values();
         let keys = specs().map(|spec| spec.key.clone()).chain(last.map(|owned| owned.key.clone()));
         let lower = |key: &VmKey| key.name().as_str().to_ascii_lowercase();

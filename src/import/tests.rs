@@ -139,9 +139,13 @@ fn two_vms_of_one_name_get_the_same_keys_whatever_is_imported_with_them() {
     assert_eq!(read_back(&all).vms.len(), 3);
     for vm in &all.vms {
         let alone = site.import(Some(&[vm.adopt.id.as_str()]));
-        assert_eq!(alone.vms, [vm.clone()]);
+        assert_eq!(alone.vms, std::slice::from_ref(vm));
     }
-    assert!(site.keys()[2].starts_with("old/web-") && site.keys()[2].len() == "old/web-".len() + 6, "{:?}", site.keys());
+    assert!(
+        site.keys()[2].starts_with("old/web-") && site.keys()[2].len() == "old/web-".len() + 6,
+        "{:?}",
+        site.keys()
+    );
 }
 
 #[test]

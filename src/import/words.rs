@@ -18,11 +18,14 @@ pub(super) struct Words<'a> {
 pub(super) fn of<'a>(tier: &'a Tier, config: &VmConfig) -> Result<Words<'a>, String> {
     let mut nics = Vec::with_capacity(config.nics.len());
     for nic in &config.nics {
-        let Some(target) = &nic.network else { return Err(format!("what its NIC {} is connected to is not told", nic.mac)) };
+        let Some(target) = &nic.network else {
+            return Err(format!("what its NIC {} is connected to is not told", nic.mac));
+        };
         let word = tier.networks.iter().find(|(_, known)| *known == target).map(|(word, _)| word.clone());
         nics.push(word.ok_or_else(|| format!("{} has no word for its network {}", tier.name, shown(target)))?);
     }
-    let disks = config.disks.iter().map(|disk| disk.storage.as_deref().map_or(Ok(None), |target| storage(tier, target)));
+    let disks =
+        config.disks.iter().map(|disk| disk.storage.as_deref().map_or(Ok(None), |target| storage(tier, target)));
     Ok(Words { tier, nics, disks: disks.collect() })
 }
 
@@ -59,7 +62,8 @@ pub(super) fn is_elsewhere(tier: &Tier, placed: &Placed) -> bool {
 /// How many things about where a VM is are as the tier would have them.
 pub(super) fn likeness(tier: &Tier, vm: &ObservedVm) -> usize {
     let placed = &vm.placed;
-    let below = |folder: &str, top: &str| folder == top || folder.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'));
+    let below =
+        |folder: &str, top: &str| folder == top || folder.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'));
     let place = &tier.placement;
     let first = vm.readable().and_then(|config| config.disks.first()).and_then(|disk| disk.storage.as_deref());
     let same = |wanted: &Option<String>, is: Option<&str>| wanted.is_some() && wanted.as_deref() == is;

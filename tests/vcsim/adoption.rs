@@ -47,7 +47,8 @@ fn fifty_vms_made_by_hand_are_taken_over_and_only_marks_are_written() {
     site.expect(&["apply", "--yes"], 0);
     let adopted = site.dump(&[]).expect("pyvmomi is there");
     assert_eq!(without_marks(&adopted), without_marks(&before));
-    let marked = adopted.as_object().expect("VMs by name").values().filter(|vm| setting(vm, "tierwright.mark").is_some());
+    let marked =
+        adopted.as_object().expect("VMs by name").values().filter(|vm| setting(vm, "tierwright.mark").is_some());
     assert_eq!(marked.count(), all);
 
     // The second records in the marks what was applied; the third has nothing to do, and there is no drift.

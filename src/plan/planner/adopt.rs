@@ -43,7 +43,10 @@ impl<'a> Draft<'a> {
         match found.and_then(|(vm, kept)| Ok((vm, kept, matching(spec, vm)?))) {
             Err(no) => self.block(about, no, adopted_reasons(spec)),
             Ok((vm, kept, config)) => {
-                let past = kept.map_or(Past::default(), |mark| Past { identity: Some(mark.identity), generation: mark.generation });
+                let past = kept.map_or(Past::default(), |mark| Past {
+                    identity: Some(mark.identity),
+                    generation: mark.generation,
+                });
                 self.take_over(spec, tier, (endpoint, vm, config), (past, None));
             }
         }

@@ -67,7 +67,8 @@ pub fn change(lab: &Lab, words: &[&str], kept: &mut Option<String>) -> Vec<Strin
                 world.edit(vm, |vm| vm.set_setting(MARK, &mark));
             }
             "rewrite-mark" => {
-                let mark = world.vm(vm).and_then(|vm| vm.setting(MARK)).expect("it has a mark").replace(words[2], words[4]);
+                let mark =
+                    world.vm(vm).and_then(|vm| vm.setting(MARK)).expect("it has a mark").replace(words[2], words[4]);
                 world.edit(vm, |vm| vm.set_setting(MARK, &mark));
             }
             "snapshot" => drop(world.add_snapshot(vm, "by hand")),
