@@ -164,7 +164,7 @@ impl Lab {
         if let Some(missing) = options.only.iter().find(|wanted| **wanted != HypervisorType::Vsphere) {
             return Err(LabError::NotBuilt(*missing));
         }
-        let faults = Faults::default();
+        let faults = Faults::seeded(options.seed);
         for rule in &options.faults {
             faults.add(rule.clone());
         }
