@@ -42,7 +42,7 @@ use scenarios::Scenario;
 use table::Row;
 
 /// Cases of each scenario that a plain `cargo test` runs.
-const SHARE: usize = 7;
+const SHARE: usize = 4;
 
 /// What is run.
 struct Wanted {

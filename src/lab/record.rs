@@ -61,9 +61,11 @@ struct Inner {
     listener: Listener,
 }
 
+type Told = dyn Fn(&CallRecord) + Send + Sync;
+
 /// Who is told of each entry.
 #[derive(Clone, Default)]
-struct Listener(Option<Arc<dyn Fn(&CallRecord) + Send + Sync>>);
+struct Listener(Option<Arc<Told>>);
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
