@@ -222,9 +222,7 @@ fn as_git_says(scene: &Scene, left: &Left) -> Option<Finding> {
     let whole = mark.is_none_or(|mark| mark.pending.is_none());
     let good = match (left, subject) {
         (Left::AsWished(wish), Some(vm)) => vm.is(wish) && vm.name == wish.name && vm.runs() && key(wish.name),
-        (Left::Retired(wish), Some(vm)) => {
-            vm.is(wish) && vm.name.contains(".retired-") && vm.rests() && key(wish.name)
-        }
+        (Left::Retired(wish), Some(vm)) => vm.is(wish) && vm.name.contains(".retired-") && vm.rests() && key(wish.name),
         (Left::Unmarked(wish), Some(vm)) => vm.is(wish) && vm.name == wish.name && vm.runs(),
         (Left::Nothing, vm) => vm.is_none(),
         (_, None) => false,

@@ -169,8 +169,10 @@ impl Wish {
             let storage = if storage.is_empty() { String::new() } else { format!(", storage: {storage}") };
             let _ = write!(disks, "{{name: {name}, size: {gib}GiB{storage}}}, ");
         }
-        let nics: String =
-            self.nics.iter().map(|(name, network)| format!("{{name: {name}, network: {network}}}, ")).collect();
+        let mut nics = String::new();
+        for (name, network) in self.nics {
+            let _ = write!(nics, "{{name: {name}, network: {network}}}, ");
+        }
         let image = if self.from_image { ", image: debian" } else { "" };
         format!(
             "apiVersion: tierwright.dev/v1

@@ -20,18 +20,7 @@ pub struct Row {
 
 impl Row {
     pub fn new(kind: &'static str, scenario: &'static str, points: usize, all: usize) -> Self {
-        Self {
-            kind,
-            scenario,
-            points,
-            all,
-            cases: 0,
-            killed: 0,
-            twins: 0,
-            losses: 0,
-            astray: 0,
-            problems: Vec::new(),
-        }
+        Self { kind, scenario, points, all, cases: 0, killed: 0, twins: 0, losses: 0, astray: 0, problems: Vec::new() }
     }
 
     /// Counts a case.
