@@ -9,6 +9,8 @@
 //! budgets/wire.rs   inventories        budgets/service.rs  `serve`, from a file saved to its plan, and idle
 //! ```
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
 #[path = "budgets/bare.rs"]
 mod bare;
 mod fleet;

@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use reqwest::Client;
 use tierwright::lab::listener::TlsListener;
 use tierwright::provider;
-use tierwright::settings::{EndpointSettings, Trust};
+use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
 use tokio::sync::watch;
 
 /// The calls of one full inventory, in order.
@@ -71,7 +71,7 @@ async fn pass_on(State(between): State<Between>, headers: HeaderMap, body: Bytes
 
 impl Calls {
     /// How many.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
@@ -114,4 +114,38 @@ fn put(text: &mut String, open: &str, close: &str, value: Option<&str>) {
     if let Some(length) = text[start..].find(close) {
         text.replace_range(start..start + length, value);
     }
+}
+
+/// Sets the memory of a VM as a person at the console would.
+pub async fn reconfigure(endpoint: &EndpointSettings, vm: &str, mebibytes: u32) {
+    let client = client(endpoint);
+    let envelope = |body: &str| {
+        format!(
+            "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body>{body}\
+             </soapenv:Body></soapenv:Envelope>"
+        )
+    };
+    let call = |body: String, cookie: Option<String>| {
+        let mut call = client.post(&endpoint.urls[0]).header("SOAPAction", "urn:vim25/8.0.2.0").body(body);
+        if let Some(cookie) = cookie {
+            call = call.header("cookie", cookie);
+        }
+        async move { call.send().await.expect("the lab answers") }
+    };
+    let PasswordFrom::File(file) = &endpoint.password else { panic!("the lab writes password files") };
+    let password = std::fs::read_to_string(file).expect("the lab wrote it");
+    let login = format!(
+        "<Login xmlns=\"urn:vim25\"><_this type=\"SessionManager\">SessionManager</_this><userName>{}</userName>\
+         <password>{}</password></Login>",
+        endpoint.username,
+        password.trim()
+    );
+    let answer = call(envelope(&login), None).await;
+    let cookie = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok()).expect("a session");
+    let cookie = cookie.split(';').next().map(str::to_owned);
+    let change = format!(
+        "<ReconfigVM_Task xmlns=\"urn:vim25\"><_this type=\"VirtualMachine\">{vm}</_this><spec><memoryMB>{mebibytes}\
+         </memoryMB></spec></ReconfigVM_Task>"
+    );
+    assert!(call(envelope(&change), cookie).await.status().is_success(), "the lab refused the change");
 }

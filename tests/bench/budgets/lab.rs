@@ -50,6 +50,12 @@ impl LabProcess {
         tierwright::settings::load(Some(&self.settings_file())).expect("the lab writes good settings")
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the lab got no {name}");
+    }
+
     /// Its one endpoint.
     pub fn endpoint(&self) -> EndpointSettings {
         self.settings().endpoints.remove(0)

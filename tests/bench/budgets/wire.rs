@@ -97,7 +97,7 @@ async fn inventory(vms: usize) -> Vec<Row> {
         provider.close().await;
         bytes = bare.note(calls.replay(&endpoint)).await;
     }
-    let (mib, count) = (bytes as f64 / f64::from(1 << 20), calls.len());
+    let (mib, count) = (bytes as f64 / f64::from(1 << 20), calls.count());
     vec![
         Row::new(format!("full inventory of {vms} VMs, to a bare HTTP client"), Measure::Times(1.1), full.to(&bare))
             .note(format!("{} to {}; {count} calls, {mib:.1} MiB", full.said(), bare.said())),
