@@ -39,12 +39,10 @@ pub(super) async fn wait_for_earlier(door: &Door, step: &Step) -> Result<(), Fai
 fn maker(step: &Step) -> Option<(&'static str, String)> {
     step.operations.iter().find_map(|operation| {
         let Operation::Create(order) = operation else { return None };
-        Some(match &order.image {
-            Some(image) => ("CloneVM_Task", image.source.clone()),
-            None => {
-                let folder = order.placement.folder.as_deref().and_then(|path| path.rsplit('/').next());
-                ("CreateVM_Task", folder.unwrap_or(ROOT_FOLDER).to_owned())
-            }
-        })
+        if let Some(image) = &order.image {
+            return Some(("CloneVM_Task", image.source.clone()));
+        }
+        let folder = order.placement.folder.as_deref().and_then(|path| path.rsplit('/').next());
+        Some(("CreateVM_Task", folder.unwrap_or(ROOT_FOLDER).to_owned()))
     })
 }
