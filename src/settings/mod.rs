@@ -66,7 +66,7 @@ pub struct EndpointSettings {
 }
 
 /// Where a password comes from; read at each login, so that a rotated one is taken up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordFrom {
     /// The first line of a file.
     File(PathBuf),
@@ -177,6 +177,20 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(guard::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+impl EndpointSettings {
+    /// Is it reached in the same way? Who may change it, and whether it is counted on, is no part of that.
+    pub fn connects_like(&self, other: &Self) -> bool {
+        let Self { name, hypervisor, urls, username, password, trust, manage: _, state: _, parallel } = self;
+        *name == other.name
+            && *hypervisor == other.hypervisor
+            && *urls == other.urls
+            && *username == other.username
+            && *password == other.password
+            && *trust == other.trust
+            && *parallel == other.parallel
+    }
 }
 
 impl Settings {

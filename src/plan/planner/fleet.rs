@@ -49,8 +49,15 @@ pub(super) fn rename_suspects(draft: &Draft<'_>, proposals: &BTreeMap<VmKey, Pro
         let removed = proposal.step.reasons.iter().all(|reason| reason.because == Because::Removed);
         matches!(proposal.step.action, Action::Retire | Action::Delete | Action::Release) && removed
     };
-    if !proposals.values().any(is_new) || !proposals.values().any(is_removed) {
+    if !proposals.values().any(is_removed) {
         return BTreeMap::new();
+    }
+    // A new one that is held back, for want of an endpoint's answer or of room, is new all the same: the old one must not
+    // go meanwhile.
+    for blocked in draft.blocked.iter().filter(|blocked| blocked.action == Action::Create && blocked.own_id.is_none()) {
+        if let Some(spec) = draft.input.desired.vms.get(&blocked.key) {
+            came.entry(Likeness::of_spec(spec)).or_default().push(&blocked.key);
+        }
     }
     for (key, proposal) in proposals {
         if let Some(spec) = draft.input.desired.vms.get(key).filter(|_| is_new(proposal)) {
@@ -82,7 +89,10 @@ pub(super) fn what_waits(
     suspects: &BTreeMap<VmKey, Vec<VmKey>>,
 ) -> Sorted {
     let limit = draft.input.policy.limits.disruptions_per_run;
-    let disturbing = proposals.values().filter(|proposal| limits::disturbs(&proposal.step)).count();
+    let before = &draft.input.history.disturbed;
+    let disturbing = proposals.iter().filter(|(_, proposal)| limits::disturbs(&proposal.step));
+    // One that was disturbed before and is again is one VM.
+    let disturbing = before.len() + disturbing.filter(|(key, _)| !before.contains(*key)).count();
     let too_many = u32::try_from(disturbing).unwrap_or(u32::MAX) > limit;
     let mut sorted = Sorted { go: Vec::new(), waiting: Vec::new() };
     for (key, mut proposal) in proposals {
