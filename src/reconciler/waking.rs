@@ -138,7 +138,7 @@ impl Reconciler {
             return;
         }
         let name = asked.endpoint.name().clone();
-        self.events.send(collect::collected(&name, &view));
+        let told = collect::collected(&name, &view);
         let session = Arc::clone(&self.session);
         let taken = session.take_in(&asked, view).await;
         let when = (crate::clock::instant(), self.interval());
@@ -149,6 +149,8 @@ impl Reconciler {
                 self.stall(&chain(&error));
             }
         }
+        // Told once it counts.
+        self.events.send(told);
         self.plan_wanted = true;
     }
 
