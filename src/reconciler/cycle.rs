@@ -47,27 +47,6 @@ impl Reconciler {
         });
     }
 
-    /// Reads the source once more, since hints get lost and a plan may remove. One that cannot be read in time is not
-    /// trusted with that, whatever it said before.
-    async fn read_source_now(&mut self) {
-        let now = crate::clock::instant();
-        if self.reading.is_young(now) {
-            return;
-        }
-        self.begin_reading(now);
-        match self.reading.done_soon().await {
-            Some(read) => {
-                self.take_reading(read).await;
-                self.plan_wanted = false;
-            }
-            None if self.in_force.trust == SourceTrust::Settled => {
-                self.in_force.trust = SourceTrust::Unsettled;
-                self.tell_of_source(0, Some("reading it takes too long".to_owned()));
-            }
-            None => {}
-        }
-    }
-
     async fn plan_and_begin(&mut self) -> Result<(), SessionError> {
         let Some(desired) = self.in_force.desired.clone() else {
             if self.in_force.trust == SourceTrust::Broken {

@@ -194,9 +194,10 @@ impl Reconciler {
         drop(reading);
         let logged_out = async {
             asks.shutdown().await;
-            match Arc::into_inner(session) {
-                Some(session) => session.close().await,
-                None => tracing::debug!("something still reads: it is not waited for"),
+            if let Some(session) = Arc::into_inner(session) {
+                session.close().await;
+            } else {
+                tracing::debug!("something still reads: it is not waited for");
             }
         };
         if tokio::time::timeout(CLOSE_GRACE, logged_out).await.is_err() {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::{Reconciler, Watch};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::model::EndpointName;
+use crate::plan::Manage;
+use crate::session::Session;
 use crate::settings::{EndpointSettings, Settings, SettingsError};
 
 /// Reads the settings as at the start.
@@ -136,4 +140,61 @@ fn changed(old: &EndpointSettings, new: &EndpointSettings) -> Option<String> {
         what.push(format!("state: {:?} -> {:?}", old.state, new.state).to_lowercase());
     }
     (!what.is_empty()).then(|| format!("endpoint {} was changed: {}", new.name, what.join(", ")))
+}
+
+impl Reconciler {
+    pub(super) async fn reload_settings(&mut self) {
+        tracing::info!("reading the settings again");
+        self.systemd.reloading(crate::clock::monotonic_usec());
+        let session = Arc::clone(&self.session);
+        let problem = match self.reload.read(session.settings()).await {
+            Ok(next) => {
+                self.put_in_force(next);
+                None
+            }
+            Err(why) => {
+                tracing::warn!(why, "the settings file is not taken up: the old settings stay in force");
+                Some(format!("the settings file as it stands now is not in force: {why}"))
+            }
+        };
+        self.status.send_modify(|status| status.settings_problem = problem);
+        self.systemd.ready();
+    }
+
+    fn put_in_force(&mut self, next: Settings) {
+        let lines = told(self.session.settings(), &next);
+        for line in &lines {
+            tracing::info!("settings: {line}");
+        }
+        if lines.is_empty() {
+            tracing::info!("settings: nothing that matters was changed");
+            return;
+        }
+        let moved = next.source != self.session.settings().source;
+        let next = Arc::new(self.session.under(next));
+        let old = std::mem::replace(&mut self.session, next);
+        // Whoever may not be changed any more is not, from the next call on.
+        let lost: Vec<EndpointName> = old.endpoint_names().filter(|name| !self.goes_on(&old, name)).cloned().collect();
+        for name in &lost {
+            self.runs.halt(name);
+        }
+        old.log_out_of_others(&self.session, |name| !lost.contains(name) || self.runs.is_running(name));
+        let session = Arc::clone(&self.session);
+        self.fleet.set(session.endpoint_names(), |name| old.shares(&session, name), self.moment());
+        self.status
+            .send_modify(|status| status.endpoints.retain(|name, _| session.settings().endpoint(name).is_some()));
+        if moved {
+            self.watch = Watch::new(&session.settings().source);
+            self.reading.restart();
+        }
+        self.read_at = crate::clock::instant();
+        self.disturbed.clear();
+        self.plan_wanted = true;
+    }
+
+    /// May a run that was begun on this endpoint under the old settings go on under the new?
+    fn goes_on(&self, old: &Session, name: &EndpointName) -> bool {
+        let enforced = self.session.policy().endpoints.get(name).is_some_and(|it| it.manage == Manage::Enforce);
+        enforced && old.shares(&self.session, name)
+    }
 }

@@ -8,17 +8,14 @@ use futures_util::FutureExt;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
+use super::Reconciler;
 use super::runs::Ended;
-use super::{Reconciler, Watch, reload};
 use crate::apply::StepOutcome;
 use crate::collect;
 use crate::events::{Event, chain};
 use crate::inventory::View;
-use crate::model::EndpointName;
 use crate::pause;
-use crate::plan::{Manage, SourceTrust};
 use crate::session::{Asked, SessionError, Wanted};
-use crate::settings::Settings;
 
 /// Never longer without a look at the STOP file and at the times at which something is due.
 const PULSE: Duration = Duration::from_secs(5);
@@ -105,9 +102,10 @@ impl Reconciler {
         if self.status.borrow().paused == paused {
             return;
         }
-        match &paused {
-            Some(why) => tracing::warn!(why, "paused: nothing is changed until resumed"),
-            None => tracing::info!("resumed"),
+        if let Some(why) = &paused {
+            tracing::warn!(why, "paused: nothing is changed until resumed");
+        } else {
+            tracing::info!("resumed");
         }
         self.plan_wanted = true;
         self.status.send_modify(|status| status.paused = paused);
@@ -177,114 +175,6 @@ impl Reconciler {
         }
         let interval = self.interval();
         self.fleet.ended(&ended.endpoint, (now, at), interval);
-    }
-
-    /// Begins to read the source, looking first whether another folder stands there by now.
-    pub(super) fn begin_reading(&mut self, now: Instant) {
-        self.watch.ensure();
-        self.reading.begin(&self.session, now);
-        self.read_at = now + self.interval();
-    }
-
-    /// Takes in what the source says: what is in force now, and how far it may be trusted.
-    pub(super) async fn take_reading(&mut self, read: Result<Wanted, SessionError>) {
-        let wanted = match read {
-            Ok(wanted) => wanted,
-            Err(error) => return self.stall(&chain(&error)),
-        };
-        let now = crate::clock::instant();
-        let in_force = if wanted.in_progress.is_some() {
-            self.settling.take_nothing()
-        } else {
-            self.settling.take(wanted.desired.clone(), now)
-        };
-        if let (true, Some(desired)) = (in_force.is_new, &in_force.desired) {
-            let at = self.session.clock().now();
-            let kept = match self.session.journal().await {
-                Ok(journal) => journal.keep_revision(desired, &wanted.texts, at).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = kept {
-                self.stall(&chain(&error));
-            }
-            tracing::info!(revision = %desired.revision, "in force");
-            self.fleet.new_revision(self.moment());
-            self.disturbed.clear();
-        }
-        self.plan_wanted |= in_force.is_new || in_force.trust != self.in_force.trust;
-        self.read_at = now + in_force.read_again_in.map_or(self.interval(), |again| again.min(self.interval()));
-        let problems = if in_force.trust == SourceTrust::Broken { wanted.diagnostics.len() } else { 0 };
-        self.telling.tell_problems(problems);
-        self.in_force = in_force;
-        self.tell_of_source(problems, wanted.in_progress);
-    }
-
-    /// Says in status and log how the source is.
-    pub(super) fn tell_of_source(&self, problems: usize, waits: Option<String>) {
-        let told = |status: &crate::status::Status| status.source_problems == problems && status.source_waits == waits;
-        if told(&self.status.borrow()) {
-            return;
-        }
-        if let Some(why) = waits.as_ref().filter(|_| self.status.borrow().source_waits != waits) {
-            tracing::info!(why, "the source is not taken up yet");
-        }
-        self.status.send_modify(|status| {
-            status.source_problems = problems;
-            status.source_waits = waits;
-        });
-    }
-
-    async fn reload_settings(&mut self) {
-        tracing::info!("reading the settings again");
-        self.systemd.reloading(crate::clock::monotonic_usec());
-        let session = Arc::clone(&self.session);
-        let problem = match self.reload.read(session.settings()).await {
-            Ok(next) => {
-                self.put_in_force(next);
-                None
-            }
-            Err(why) => {
-                tracing::warn!(why, "the settings file is not taken up: the old settings stay in force");
-                Some(format!("the settings file as it stands now is not in force: {why}"))
-            }
-        };
-        self.status.send_modify(|status| status.settings_problem = problem);
-        self.systemd.ready();
-    }
-
-    fn put_in_force(&mut self, next: Settings) {
-        let told = reload::told(self.session.settings(), &next);
-        for line in &told {
-            tracing::info!("settings: {line}");
-        }
-        if told.is_empty() {
-            tracing::info!("settings: nothing that matters was changed");
-            return;
-        }
-        let moved = next.source != self.session.settings().source;
-        let next = Arc::new(self.session.under(next));
-        let old = std::mem::replace(&mut self.session, next);
-        // Whoever may not be changed any more is not, from the next call on.
-        let lost: Vec<EndpointName> = old.endpoint_names().filter(|name| !self.goes_on(&old, name)).cloned().collect();
-        lost.iter().for_each(|name| self.runs.halt(name));
-        old.log_out_of_others(&self.session, |name| !lost.contains(name) || self.runs.is_running(name));
-        let session = Arc::clone(&self.session);
-        self.fleet.set(session.endpoint_names(), |name| old.shares(&session, name), self.moment());
-        self.status
-            .send_modify(|status| status.endpoints.retain(|name, _| session.settings().endpoint(name).is_some()));
-        if moved {
-            self.watch = Watch::new(&session.settings().source);
-            self.reading.restart();
-        }
-        self.read_at = crate::clock::instant();
-        self.disturbed.clear();
-        self.plan_wanted = true;
-    }
-
-    /// May a run that was begun on this endpoint under the old settings go on under the new?
-    fn goes_on(&self, old: &crate::session::Session, name: &EndpointName) -> bool {
-        let enforced = self.session.policy().endpoints.get(name).is_some_and(|it| it.manage == Manage::Enforce);
-        enforced && old.shares(&self.session, name)
     }
 }
 

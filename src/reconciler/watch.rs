@@ -63,7 +63,7 @@ impl Watch {
         let told = move |told: DebounceEventResult| {
             // What cannot be told apart is a hint: reading once more costs little.
             let Ok(events) = told else { return hint.notify_one() };
-            let changes = || events.iter().filter(|event| is_change(&event.kind));
+            let changes = || events.iter().filter(|event| is_change(event.kind));
             if changes().any(|event| event.paths.contains(&source)) {
                 lost.store(true, Ordering::Relaxed);
             }
@@ -92,8 +92,8 @@ impl Watch {
 }
 
 /// Opening and reading are told as well, and our own reading must not be a hint to read.
-fn is_change(kind: &EventKind) -> bool {
-    !matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write))
+fn is_change(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
 }
 
 /// The parent may hold the journal or anything else that changes all the time.
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn reading_the_source_and_what_lies_beside_it_are_no_hint() {
         let source = Path::new("/srv/manifests");
-        assert!(!is_change(&EventKind::Access(AccessKind::Open(AccessMode::Any))));
-        assert!(is_change(&EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(!is_change(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(is_change(EventKind::Access(AccessKind::Close(AccessMode::Write))));
         assert!(!concerns(source, &["/srv/journal.db-wal".into()]));
         assert!(concerns(source, &["/srv/manifests/web.yaml".into()]));
         assert!(concerns(source, &["/srv/manifests".into()]));

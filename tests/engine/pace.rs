@@ -34,7 +34,9 @@ impl Time {
     fn stopped() -> Self {
         let (release, released) = mpsc::channel::<()>();
         // Real time: what is awaited below is event by event, and only a bug makes one not come.
-        let over = tokio::task::spawn_blocking(move || drop(released.recv_timeout(Duration::from_secs(60))));
+        let over = tokio::task::spawn_blocking(move || {
+            let _ = released.recv_timeout(Duration::from_mins(1));
+        });
         Self { _release: release, over }
     }
 
