@@ -20,7 +20,7 @@ use crate::model::{Desired, EndpointName, VmKey};
 use crate::plan::safety::limits;
 use crate::plan::{History, Manage, Plan, SourceTrust, Step};
 use crate::session::{Basis, SessionError};
-use crate::status::{Planned, VmIs};
+use crate::status::{Planned, VmStatus};
 
 /// How often each endpoint had been changed when a plan was made.
 type Changes = BTreeMap<EndpointName, u64>;
@@ -36,6 +36,7 @@ impl Reconciler {
         let span = tracing::info_span!("cycle", number, revision = short);
         let cycled = self.plan_and_begin().instrument(span).await;
         if let Err(error) = cycled {
+            self.plan_wanted = false;
             self.stall(&chain(&error));
             self.plan_at = Some(crate::clock::instant() + AGAIN);
         }
@@ -109,7 +110,7 @@ impl Reconciler {
         let status = self.status.borrow();
         self.telling.tell(plan, &status.vms);
         // A VM whose endpoint is awaited keeps its line, and what is known of its failures.
-        self.backoff.keep_only(|key| status.vms.get(key).is_some_and(|vm| vm.is == VmIs::Planned));
+        self.backoff.keep_only(|key| status.vms.get(key).is_some_and(VmStatus::is_to_be_done));
     }
 
     /// Begins what may begin now. A lock that was free is taken first, and then it is looked again whether somebody changed
@@ -123,10 +124,11 @@ impl Reconciler {
         match self.runs.lock(&self.session.settings().state_dir)? {
             Locked::Before => {}
             Locked::Now => {
-                if self.session.journal().await?.changes().await? != changes {
+                let counted = self.session.journal().await?.changes().await;
+                if !matches!(&counted, Ok(counted) if *counted == changes) {
                     self.runs.unlock_if_idle();
                     self.plan_wanted = true;
-                    return Ok(());
+                    return Ok(counted.map(drop)?);
                 }
             }
             Locked::Not(holder) => {

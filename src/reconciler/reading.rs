@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A reading this young need not be repeated for the next plan.
 const YOUNG: Duration = Duration::from_secs(1);
 
+/// Between two readings that hints ask for.
+const APART: Duration = Duration::from_millis(250);
+
 /// The reading under way, and when the last one ended.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -35,6 +38,11 @@ impl Reading {
             self.task = Some(tokio::spawn(async move { session.read_source(None).await }));
             self.began = Some(now);
         }
+    }
+
+    /// When to read after a hint: files that change all the time must not be read all the time.
+    pub(super) fn after_hint(&self, now: Instant) -> Instant {
+        self.ended.map_or(now, |ended| (ended + APART).max(now))
     }
 
     /// Was the source read just now?
@@ -85,9 +93,8 @@ impl Reconciler {
         }
     }
 
-    /// Begins to read the source, looking first whether another folder stands there by now.
+    /// Begins to read the source.
     pub(super) fn begin_reading(&mut self, now: Instant) {
-        self.watch.ensure();
         self.reading.begin(&self.session, now);
         self.read_at = now + self.interval();
     }
@@ -119,6 +126,10 @@ impl Reconciler {
         }
         self.plan_wanted |= in_force.is_new || in_force.trust != self.in_force.trust;
         self.read_at = now + in_force.read_again_in.map_or(self.interval(), |again| again.min(self.interval()));
+        // Not before: a file system that hangs would hang the loop too, and this one has just been read.
+        if self.watch.ensure() {
+            self.read_at = now;
+        }
         let problems = if in_force.trust == SourceTrust::Broken { wanted.diagnostics.len() } else { 0 };
         self.telling.tell_problems(problems);
         self.in_force = in_force;

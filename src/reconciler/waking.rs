@@ -92,7 +92,7 @@ impl Reconciler {
             Woken::Ended(ended) => self.take_ended(&ended),
             Woken::Read(read) => self.take_reading(read).await,
             Woken::Reload => self.reload_settings().await,
-            Woken::Hint => self.begin_reading(crate::clock::instant()),
+            Woken::Hint => self.read_at = self.read_at.min(self.reading.after_hint(crate::clock::instant())),
             Woken::Time => {}
         }
     }

@@ -40,13 +40,14 @@ impl Watch {
         watch
     }
 
-    /// Watches what stands under the source's name now; call it before each reading, since another may have come.
-    pub(super) fn ensure(&mut self) {
+    /// Watches what stands under the source's name now; call it after each reading, since another may have come. True when it
+    /// has: what happened in it before it was watched, only another reading tells.
+    pub(super) fn ensure(&mut self) -> bool {
         let found = std::fs::metadata(&self.source).ok();
         let now = found.map(|found| (found.dev(), found.ino(), found.created().ok()));
         let lost = self.lost.swap(false, Ordering::Relaxed);
         if !lost && self.watched.as_ref().is_some_and(|(inode, _)| *inode == now) {
-            return;
+            return false;
         }
         // Where there is none its parent alone is watched, until it comes.
         self.watched = match self.begin(now.is_some()) {
@@ -56,6 +57,7 @@ impl Watch {
                 None
             }
         };
+        self.watched.is_some()
     }
 
     fn begin(&self, exists: bool) -> notify::Result<Debouncer<RecommendedWatcher, RecommendedCache>> {
@@ -144,7 +146,7 @@ mod tests {
         hinted_by(&watch, || fs::remove_dir_all(&source).unwrap()).await;
         // Made anew between two looks: the name is the same, the folder is not.
         hinted_by(&watch, || fs::create_dir(&source).unwrap()).await;
-        watch.ensure();
+        assert!(watch.ensure() && !watch.ensure());
         hinted_by(&watch, || fs::write(source.join("b.yaml"), "b").unwrap()).await;
     }
 

@@ -14,7 +14,7 @@ use super::{Session, SessionError};
 use crate::endpoints::Endpoint;
 use crate::inventory::{EndpointInventory, Inventory, Known, View};
 use crate::model::EndpointName;
-use crate::plan::{LastInventory, memory, safety};
+use crate::plan::{LastInventory, memory};
 
 /// An inventory about to be asked for.
 pub(crate) struct Asked {
@@ -34,7 +34,7 @@ pub(crate) struct Answer {
     pub(crate) changes: u64,
     /// Nothing was changed there while it was being asked.
     pub(crate) is_current: bool,
-    /// It listed everything, so that what is not in it is not there.
+    /// It listed everything, as far as can be believed, so that what is not in it is not there.
     pub(crate) is_whole: bool,
 }
 
@@ -56,10 +56,11 @@ impl Session {
         let now = self.clock.now();
         let journal = self.journal().await?;
         let history = journal.history(now).await?;
-        let is_whole = matches!(&view, View::Observed(observed) if safety::unknown::doubt(observed).is_none());
         let answer = EndpointInventory { generation: asked.generation, taken_at: now, view };
         let inventory = Inventory { endpoints: BTreeMap::from([(name.clone(), answer)]) };
-        self.remember(&inventory, &history, &BTreeSet::new()).await?;
+        let kept = self.remember(&inventory, &history, &BTreeSet::new()).await?;
+        // What is kept has lost nothing that could not be believed.
+        let is_whole = kept.contains_key(name);
         let changes = journal.changes().await?.get(name).copied().unwrap_or(0);
         let mut before = history.last.get(name).cloned();
         if let Some(last) = before.as_mut().filter(|last| last.generation > asked.generation) {

@@ -99,11 +99,12 @@ pub struct SettingsError {
 pub const DEFAULT_PATH: &str = "/etc/tierwright/tierwright.yaml";
 
 /// Finds, reads and checks the settings: `flag` (`--config`), else `$TIERWRIGHT_CONFIG`, else [`DEFAULT_PATH`]; the
-/// environment (`TIERWRIGHT_INSTALLATION`, `_SOURCE`, `_STATE_DIR`, `_SECRETS_DIR`, `_INTERVAL`) overrides single fields.
+/// environment (`TIERWRIGHT_INSTALLATION`, `_SOURCE`, `_STATE_DIR`, `_SECRETS_DIR`, `_INTERVAL`) overrides single fields. A
+/// `passwordFile` may begin with `${CREDENTIALS_DIRECTORY}/`, where systemd puts the credentials of a service.
 pub fn load(flag: Option<&Path>) -> Result<Settings, SettingsError> {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("TIERWRIGHT_"))
+        .filter(|(name, _)| name.starts_with("TIERWRIGHT_") || name == resolve::CREDENTIALS)
         .collect();
     let named = flag.map(Path::to_owned).or_else(|| environment.get("TIERWRIGHT_CONFIG").map(PathBuf::from));
     let shown = named.unwrap_or_else(|| DEFAULT_PATH.into());

@@ -73,7 +73,8 @@ fn unready(status: &Status) -> Option<String> {
             status.source_problems
         ));
     }
-    if let Some((name, why)) = status.endpoints.iter().find_map(|(name, it)| Some((name, it.why.as_ref()?))) {
+    let counted = status.endpoints.iter().filter(|(_, endpoint)| !endpoint.excused);
+    if let Some((name, why)) = counted.filter_map(|(name, it)| Some((name, it.why.as_ref()?))).next() {
         let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(why);
         return Some(format!("endpoint {name}: {why}"));
     }

@@ -88,6 +88,9 @@ pub struct EndpointStatus {
     pub why: Option<String>,
     /// When it answered or was given up.
     pub at: Option<Timestamp>,
+    /// It is retired: nobody counts on its answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excused: bool,
 }
 
 /// A step that runs now.
@@ -122,8 +125,9 @@ impl Status {
         match event {
             Event::CollectStarted { endpoint } => self.endpoints.entry(endpoint.clone()).or_default().asking = true,
             Event::Collected { endpoint, vms, why } => {
-                let answered = EndpointStatus { asking: false, vms: *vms, why: why.clone(), at: Some(now) };
-                self.endpoints.insert(endpoint.clone(), answered);
+                let before = self.endpoints.entry(endpoint.clone()).or_default();
+                let excused = before.excused;
+                *before = EndpointStatus { asking: false, vms: *vms, why: why.clone(), at: Some(now), excused };
             }
             Event::StepStarted { key, action } => {
                 self.condition = Condition::Reconciling;
@@ -152,7 +156,12 @@ impl Status {
     pub fn take_plan(&mut self, planned: &Planned<'_>) {
         self.vms = vms::after(std::mem::take(&mut self.vms), planned);
         self.plan = Some(vms::counts(&self.vms));
-        self.failing.retain(|key, _| self.vms.get(key).is_some_and(|vm| vm.is != VmIs::InSync));
+        self.failing.retain(|key, _| self.vms.get(key).is_some_and(VmStatus::is_to_be_done));
+        for line in &planned.plan.inventory {
+            if let Some(endpoint) = self.endpoints.get_mut(&line.endpoint) {
+                endpoint.excused = line.excused;
+            }
+        }
         // What runs says so itself, until it ends.
         self.condition = if self.running.is_empty() { Condition::Ready } else { Condition::Reconciling };
     }

@@ -37,6 +37,21 @@ pub struct VmStatus {
     pub since: Timestamp,
 }
 
+impl VmStatus {
+    /// Is something to be done, or was when its endpoint was last known?
+    pub fn is_to_be_done(&self) -> bool {
+        match self.is {
+            VmIs::InSync => false,
+            VmIs::Planned => true,
+            VmIs::Held => self.code.is_some_and(is_unknown),
+        }
+    }
+}
+
+const fn is_unknown(code: BlockCode) -> bool {
+    matches!(code, BlockCode::EndpointUnknown | BlockCode::VmUnknown)
+}
+
 /// How one VM stands, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,7 +123,7 @@ pub(super) fn after(mut old: BTreeMap<VmKey, VmStatus>, planned: &Planned<'_>) -
 /// Is it held back for no other reason than that an endpoint has yet to answer?
 fn is_only_awaited(blocked: &Blocked, awaited: &BTreeSet<EndpointName>) -> bool {
     !awaited.is_empty()
-        && matches!(blocked.code, BlockCode::EndpointUnknown | BlockCode::VmUnknown)
+        && is_unknown(blocked.code)
         && blocked.endpoint.as_ref().is_none_or(|endpoint| awaited.contains(endpoint))
 }
 
