@@ -20,5 +20,7 @@ mod scripts;
 mod secrets;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/systemd.rs"]
+mod systemd;
 #[path = "cli/usage.rs"]
 mod usage;
