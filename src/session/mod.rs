@@ -132,6 +132,13 @@ impl Session {
         }
     }
 
+    /// With a journal at hand, in place of the one in its state directory: for simulations and embedders.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = OnceCell::new_with(Some(journal));
+        self
+    }
+
     /// The settings it was opened with.
     pub fn settings(&self) -> &Settings {
         &self.settings
