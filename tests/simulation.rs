@@ -99,7 +99,7 @@ fn tell(seed: u64, life: &Life, broken: &Violation) -> String {
 #[test]
 fn every_rule_holds_in_every_life() {
     let (next, all) = (AtomicU64::new(0), Mutex::new(Figures::default()));
-    let failed: Mutex<Vec<(u64, String, &str)>> = Mutex::default();
+    let failed: Mutex<Vec<(u64, String, String)>> = Mutex::default();
     let began = std::time::Instant::now();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn every_rule_holds_in_every_life() {
                     let (life, holds) = live(seed);
                     figures.add(&life.figures);
                     if let Err(broken) = holds {
-                        failed.lock().unwrap().push((seed, tell(seed, &life, &broken), broken.rule));
+                        failed.lock().unwrap().push((seed, tell(seed, &life, &broken), format!("{}: {}", broken.rule, broken.what)));
                     }
                 }
                 all.lock().unwrap().add(&figures);
@@ -126,7 +126,7 @@ fn every_rule_holds_in_every_life() {
     failed.sort();
     println!("  violations          {}", failed.len());
     for (seed, _, rule) in &failed {
-        println!("    seed {seed}: {rule}");
+        println!("    seed {seed}: {rule:.300}");
     }
     if let Some((_, told, _)) = failed.first() {
         panic!("{told}");

@@ -33,10 +33,17 @@ impl Intent<'_> {
     /// Counted before it is sent, not after: a kill -9 in between must not give the day's allowance back.
     pub(super) fn destroy(&self) -> Option<Destroyed> {
         let own_id = self.step.own_id.clone()?;
-        // A delete counts from its destroying call on (that is when the VM goes away for the shrink rule); the retire
-        // that a delete with graceDays 0 includes is the same destroy.
-        let deleted = self.step.action == Action::Delete && self.call.destroys;
-        if !(self.step.action == Action::Retire || deleted) {
+        let action = self.step.action;
+        if !matches!(action, Action::Retire | Action::Delete) {
+            return None;
+        }
+        // The VM goes away, for the shrink rule, with the destroying call.
+        let deleted = action == Action::Delete && self.call.destroys;
+        let because = |kind| self.step.reasons.iter().any(|reason| reason.because == kind);
+        let after_retire = action == Action::Delete && because(Because::GraceOver);
+        // With graceDays 0 the delete includes the retire, and counts from its first call on like one: were it cut short
+        // there, what is left would look like a delete whose retire was counted long ago.
+        if after_retire && !deleted {
             return None;
         }
         Some(Destroyed {
@@ -45,7 +52,7 @@ impl Intent<'_> {
             endpoint: self.step.endpoint.clone(),
             own_id,
             key: self.step.key.clone(),
-            after_retire: deleted && self.step.reasons.iter().any(|reason| reason.because == Because::GraceOver),
+            after_retire,
             deleted,
         })
     }

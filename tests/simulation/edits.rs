@@ -102,7 +102,12 @@ pub fn make(edit: Edit, git: &mut Git, drawer: &mut Drawer, rng: &mut StdRng) ->
         Edit::TakeAway => shape(git, Shape::Missing),
         Edit::Repair => shape(git, Shape::Good),
         _ => {
-            let key = git.vms.keys().choose(rng)?.clone();
+            let fits = |vm: &VmFile| match edit {
+                Edit::DropDisk => vm.disks.len() > 1,
+                Edit::DropNic => vm.nics.len() > 1,
+                _ => true,
+            };
+            let key = git.vms.iter().filter(|(_, vm)| fits(vm)).map(|(key, _)| key).choose(rng)?.clone();
             edit_vm(edit, git, &key, rng).then_some(key)
         }
     }
@@ -146,6 +151,10 @@ fn rename_vm(git: &mut Git, drawer: &mut Drawer, rng: &mut StdRng) -> Option<Str
 fn edit_tier(edit: Edit, git: &mut Git, rng: &mut StdRng) -> Option<String> {
     let name = git.tiers.keys().choose(rng)?.clone();
     if edit == Edit::DropTier {
+        // A source without any manifest is an empty one.
+        if git.tiers.len() == 1 {
+            return None;
+        }
         git.tiers.remove(&name);
         git.vms.retain(|_, vm| vm.tier != name);
         let keys: Vec<String> = git.vms.keys().cloned().collect();

@@ -130,6 +130,7 @@ impl Life {
 
     fn act(&mut self) {
         let done = match self.rng.random_range(0..100) {
+            0..50 if self.paused => self.pause_or_resume(),
             0..30 => self.edit_git(),
             30..55 => self.act_at_console(),
             55..72 => self.strike(),
@@ -215,6 +216,9 @@ impl Life {
     }
 
     fn approve(&mut self) -> Option<(String, String)> {
+        if self.shown.is_empty() {
+            return None;
+        }
         let choice = self.rng.random_range(1..=3);
         let typed: Vec<_> = self.shown.iter().sample(&mut self.rng, choice);
         for (digest, keys) in typed {
@@ -297,7 +301,7 @@ impl Life {
                 self.note(format!("between look and apply, {kind}: {what}"));
             }
         }
-        let dies = (rough && self.rng.random_bool(0.2)).then(|| self.rng.random_range(0..24));
+        let dies = (rough && self.rng.random_bool(0.3)).then(|| self.rng.random_range(0..16));
         let before = truth(&self.sites);
         let ended = self.run(&session, &look, dies).await;
         let sent = std::mem::take(&mut *self.watch.sent.lock().unwrap_or_else(PoisonError::into_inner));

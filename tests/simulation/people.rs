@@ -85,13 +85,27 @@ pub fn deed(rng: &mut StdRng) -> Deed {
 /// Does it to a VM chosen at random; what was done, or `None` when there was nothing to do it to.
 pub fn act(deed: Deed, world: &WorldHandle, rng: &mut StdRng) -> Option<String> {
     world.with(|world| {
-        let marked = |vm: &&world::Vm| vm.setting(MARK).is_some() != (deed == Deed::ChangeUnmanaged);
-        let ids: Vec<world::Id> = world.vms().filter(|vm| !vm.template).filter(marked).map(|vm| vm.id).collect();
+        let ids: Vec<world::Id> = world.vms().filter(|vm| fits(deed, vm)).map(|vm| vm.id).collect();
         let id = *ids.choose(rng)?;
         let name = world.name_of(id);
         let done = power(deed, world, id).or_else(|| hardware(deed, world, id, rng)).or_else(|| whole(deed, world, id, rng))?;
         done.then(|| format!("{deed:?} {name}"))
     })
+}
+
+/// Is this a VM for such a deed?
+fn fits(deed: Deed, vm: &world::Vm) -> bool {
+    let for_it = match deed {
+        Deed::PowerOn => vm.power != Power::On,
+        Deed::PowerOff | Deed::Suspend => vm.power == Power::On,
+        Deed::Revert | Deed::DropSnapshots => !vm.snapshots.is_empty(),
+        Deed::Answer => vm.question.is_some(),
+        Deed::HostBack => vm.link != world::Link::Connected,
+        Deed::InstallTools => !vm.guest.tools_installed,
+        Deed::RemoveTools => vm.guest.tools_installed,
+        _ => true,
+    };
+    for_it && !vm.template && vm.setting(MARK).is_some() != (deed == Deed::ChangeUnmanaged)
 }
 
 /// Power, guest, snapshots, reachability; `None`: not a deed of this kind.

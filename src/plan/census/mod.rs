@@ -99,11 +99,20 @@ pub fn take_approved<'a>(
             census.count(endpoint, vm, known);
         }
     }
-    census.index.sort_unstable();
+    census.put_in_order();
     census
 }
 
 impl<'a> Census<'a> {
+    /// By key; VMs of one key by endpoint, id and name, since two that share an id come in any order.
+    fn put_in_order(&mut self) {
+        let seen = &self.seen;
+        let place = |position: u32| {
+            seen.get(position as usize).map(|seen| (seen.endpoint, &seen.vm.id, &seen.vm.name, &seen.vm.handle))
+        };
+        self.index.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| place(a.1).cmp(&place(b.1))));
+    }
+
     fn count(&mut self, endpoint: &'a EndpointName, vm: &'a ObservedVm, known: Option<&'a LastVm>) {
         let Some(config) = vm.readable() else { return self.past.stripped(endpoint, vm, known, LostMark::Unknown) };
         let head = config.mark.as_deref().and_then(Head::read);

@@ -91,7 +91,8 @@ impl<'a> Draft<'a> {
         let about = About { key: &spec.key, endpoint: endpoint_known, own_id, action: Action::Create };
         let reasons = of_new(spec, tier, Because::Unfinished);
         let Some(observed) = self.input.inventory.observed(endpoint) else { return };
-        let no = machine::may_change(self.input.policy, endpoint).or_else(|| {
+        let held = || vm.readable().and_then(machine::may_finish);
+        let no = machine::may_change(self.input.policy, endpoint).or_else(held).or_else(|| {
             let why = format!("its create was begun on {endpoint}, which is not an endpoint of {} any more", tier.name);
             (!tier.endpoints.contains(endpoint)).then(|| No::flat(BlockCode::UnfinishedCreate, why))
         });

@@ -142,6 +142,9 @@ pub struct Past {
     pub owned: Vec<(Timestamp, BTreeMap<TierName, u32>)>,
     /// VMs whose removal a person approved at some time.
     pub approved: BTreeSet<OwnId>,
+    /// Identities of VMs that were not to be seen when their key was made again and nobody remembered them: no program
+    /// can know of these.
+    pub unknowable: BTreeSet<uuid::Uuid>,
     /// VMs that we made.
     pub made: BTreeSet<(EndpointName, world::Id)>,
 }
@@ -162,7 +165,7 @@ pub fn of_run(cycle: &Cycle<'_>, sent: &[Sent], (before, after): (&Truth, &Truth
         touching::no_mark_no_touch(cycle, call)?;
         touching::suspended_vms_are_never_changed(call)?;
         touching::a_hot_change_stops_no_guest(call)?;
-        touching::a_create_makes_no_twin(cycle, call, before)?;
+        touching::a_create_makes_no_twin(cycle, call, before, past)?;
         if call.begins_destroy() {
             destroys::only_the_very_vm_that_carries_our_mark(cycle, call)?;
             destroys::protection_is_judged_by_the_mark(call)?;

@@ -3,7 +3,7 @@
 use tierwright::lab::world::Power;
 use tierwright::plan::{Action, Landing};
 
-use super::{Cycle, Holds, Owner, Rule, Truth, own_id, owner};
+use super::{Cycle, Holds, Owner, Past, Rule, Truth, own_id, owner};
 use crate::watched::Sent;
 
 const PAUSED: Rule = Rule {
@@ -74,14 +74,18 @@ pub fn a_hot_change_stops_no_guest(sent: &Sent) -> Holds {
 }
 
 /// When a create makes its first call, no VM of ours of that key is anywhere, but for the one it goes on with.
-pub fn a_create_makes_no_twin(cycle: &Cycle<'_>, sent: &Sent, before: &Truth) -> Holds {
+pub fn a_create_makes_no_twin(cycle: &Cycle<'_>, sent: &Sent, before: &Truth, past: &mut Past) -> Holds {
     if !sent.first || sent.step.action != Action::Create {
         return Ok(());
     }
     for ((endpoint, _), vm) in &before.vms {
         let Owner::Us(mark) = owner(vm) else { continue };
-        let silent = cycle.forgot && cycle.unseen.contains(&own_id(vm));
-        if mark.key == sent.step.key && sent.step.own_id.as_ref() != Some(&own_id(vm)) && !silent {
+        if mark.key != sent.step.key || sent.step.own_id.as_ref() == Some(&own_id(vm)) {
+            continue;
+        }
+        if cycle.forgot && cycle.unseen.contains(&own_id(vm)) {
+            past.unknowable.insert(mark.identity);
+        } else {
             return TWIN.broken(format!("{} is made while it is {} on {endpoint}", sent.step.key, vm.name));
         }
     }

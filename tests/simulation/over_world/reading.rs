@@ -35,7 +35,7 @@ impl OverWorld {
             }
             observed.catalog = self.catalog(world);
             observed.vms = self.listed(world, &trouble);
-            if let Some(most) = trouble.cut.filter(|most| *most < observed.vms.len()) {
+            if let Some(most) = trouble.cut {
                 observed.vms.truncate(most);
                 observed.incomplete = Some("page 2 is missing".to_owned());
             }
