@@ -6,6 +6,7 @@ use rand::{Rng, RngExt};
 use tierwright::lab::WorldHandle;
 use tierwright::lab::world::{self, Power, Question, World};
 
+use crate::invariants::{Owner, owner};
 use crate::over_world::MARK;
 
 /// What a person may do.
@@ -105,7 +106,9 @@ fn fits(deed: Deed, vm: &world::Vm) -> bool {
         Deed::RemoveTools => vm.guest.tools_installed,
         _ => true,
     };
-    for_it && !vm.template && vm.setting(MARK).is_some() != (deed == Deed::ChangeUnmanaged)
+    // Who plugs disks into a VM that is being made makes it another one: that is Blocked only where the mark tells.
+    let being_made = matches!(owner(vm), Owner::Unfinished(_)) && matches!(deed, Deed::AddDisk | Deed::DetachDisk);
+    for_it && !being_made && !vm.template && vm.setting(MARK).is_some() != (deed == Deed::ChangeUnmanaged)
 }
 
 /// Power, guest, snapshots, reachability; `None`: not a deed of this kind.
