@@ -167,9 +167,22 @@ impl Journal {
     }
 }
 
-/// Adds one destroy, once per VM and kind in any 24 hours: a retire that fails and is tried again is one destroy.
+/// Adds one destroy, once per VM and kind in any 24 hours: a retire that fails and is tried again is one destroy, and so is
+/// a delete with the retire that it includes.
 async fn count_destroy(connection: &mut sqlx::SqliteConnection, destroyed: &Destroyed) -> Result<(), JournalError> {
     let at = destroyed.at.as_second();
+    if destroyed.deleted {
+        let begun = sqlx::query("UPDATE destroys SET deleted = 1 WHERE own_id = ? AND endpoint = ? AND NOT deleted AND at > ?")
+            .bind(destroyed.own_id.as_str())
+            .bind(destroyed.endpoint.as_str())
+            .bind(at - super::memory::DAY)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("record a destroy"))?;
+        if begun.rows_affected() > 0 {
+            return Ok(());
+        }
+    }
     sqlx::query(
         "INSERT INTO destroys (at, tier, endpoint, own_id, key, after_retire, deleted)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7

@@ -138,6 +138,17 @@ impl Tables {
     /// Once per VM and kind in any 24 hours, as the file counts.
     fn count_destroy(&mut self, destroyed: Destroyed) {
         let since = destroyed.at.as_second() - DAY;
+        let same = |before: &&mut Destroyed| {
+            before.own_id == destroyed.own_id && before.endpoint == destroyed.endpoint && before.at.as_second() > since
+        };
+        if destroyed.deleted {
+            let begun: Vec<_> = self.destroys.iter_mut().filter(same).filter(|before| !before.deleted).collect();
+            let any = !begun.is_empty();
+            begun.into_iter().for_each(|before| before.deleted = true);
+            if any {
+                return;
+            }
+        }
         let counted = self.destroys.iter().any(|before| {
             before.own_id == destroyed.own_id
                 && before.endpoint == destroyed.endpoint
