@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    /// With a journal at hand, in place of the one in its state directory: for simulations and embedders.
+    /// With a journal at hand, in place of the one in the settings' stateDir: for tests and embedders.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
         self.journal = OnceCell::new_with(Some(journal));
@@ -168,6 +168,17 @@ impl Session {
     pub async fn inventory(&self, events: &EventSink) -> Result<Inventory, SessionError> {
         let history = self.journal().await?.history(self.clock.now()).await?;
         Ok(self.ask(&history, None, events).await?)
+    }
+
+    /// Asks one endpoint, for `import`; with what was there before. Nothing of the answer is kept.
+    pub async fn inventory_of(
+        &self,
+        endpoint: &EndpointName,
+        events: &EventSink,
+    ) -> Result<(Inventory, History), SessionError> {
+        let history = self.journal().await?.history(self.clock.now()).await?;
+        let inventory = self.ask(&history, Some(std::slice::from_ref(endpoint)), events).await?;
+        Ok((inventory, history))
     }
 
     /// Reads the source, asks the endpoints and plans. The one call behind `plan`, `drift`, `apply` and `serve`.
