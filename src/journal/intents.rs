@@ -172,13 +172,14 @@ impl Journal {
 async fn count_destroy(connection: &mut sqlx::SqliteConnection, destroyed: &Destroyed) -> Result<(), JournalError> {
     let at = destroyed.at.as_second();
     if destroyed.deleted {
-        let begun = sqlx::query("UPDATE destroys SET deleted = 1 WHERE own_id = ? AND endpoint = ? AND NOT deleted AND at > ?")
-            .bind(destroyed.own_id.as_str())
-            .bind(destroyed.endpoint.as_str())
-            .bind(at - super::memory::DAY)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed("record a destroy"))?;
+        let begun =
+            sqlx::query("UPDATE destroys SET deleted = 1 WHERE own_id = ? AND endpoint = ? AND NOT deleted AND at > ?")
+                .bind(destroyed.own_id.as_str())
+                .bind(destroyed.endpoint.as_str())
+                .bind(at - super::memory::DAY)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed("record a destroy"))?;
         if begun.rows_affected() > 0 {
             return Ok(());
         }

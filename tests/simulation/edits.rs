@@ -39,7 +39,7 @@ pub enum Edit {
 
 const EDITS: &[(Edit, u32)] = &[
     (Edit::AddVm, 10),
-    (Edit::RemoveVm, 12),
+    (Edit::RemoveVm, 18),
     (Edit::RemoveMany, 2),
     (Edit::RenameVm, 4),
     (Edit::Size, 8),
@@ -51,7 +51,7 @@ const EDITS: &[(Edit, u32)] = &[
     (Edit::OtherNetwork, 3),
     (Edit::Power, 5),
     (Edit::Protection, 3),
-    (Edit::OnRemove, 2),
+    (Edit::OnRemove, 3),
     (Edit::Reboot, 2),
     (Edit::DeleteDisks, 3),
     (Edit::OtherTier, 2),
@@ -63,7 +63,7 @@ const EDITS: &[(Edit, u32)] = &[
     (Edit::Empty, 1),
     (Edit::TakeAway, 1),
     (Edit::Repair, 4),
-    (Edit::BringBack, 5),
+    (Edit::BringBack, 7),
 ];
 
 /// An edit at random.
@@ -92,7 +92,7 @@ pub fn make(edit: Edit, git: &mut Git, drawer: &mut Drawer, rng: &mut StdRng) ->
             let (key, vm) = drawer.removed.pop()?;
             let known = git.tiers.contains_key(&vm.tier) && !git.vms.contains_key(&key);
             known.then(|| {
-                git.vms.insert(key.clone(), VmFile { depends_on: None, renamed_from: None, ..vm });
+                git.vms.insert(key.clone(), VmFile { depends_on: None, renamed_from: None, adopt: None, ..vm });
                 key
             })
         }
@@ -165,7 +165,7 @@ fn edit_tier(edit: Edit, git: &mut Git, rng: &mut StdRng) -> Option<String> {
     }
     let tier = git.tiers.get_mut(&name)?;
     if edit == Edit::TierPrune {
-        tier.prune = ["never", "confirm", "auto", "auto"].choose(rng)?;
+        tier.prune = ["never", "confirm", "auto", "auto", "auto"].choose(rng)?;
     } else {
         tier.grace_days = *[0, 0, 1, 7].choose(rng)?;
     }
@@ -205,7 +205,11 @@ fn edit_vm(edit: Edit, git: &mut Git, key: &str, rng: &mut StdRng) -> bool {
         Edit::OnRemove => vm.release = !vm.release,
         Edit::Reboot => vm.reboot = !vm.reboot,
         Edit::DeleteDisks => vm.delete_disks = !vm.delete_disks,
-        Edit::OtherTier => vm.tier.clone_from(tiers.choose(rng).expect("it has one")),
+        Edit::OtherTier => {
+            vm.tier.clone_from(tiers.choose(rng).expect("it has one"));
+            // Its endpoint may be none of the other tier's.
+            vm.adopt = None;
+        }
         Edit::DependsOn => vm.depends_on = earlier,
         _ => return false,
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use tierwright::apply::{ApplyReport, StepOutcome};
 use tierwright::plan::Plan;
@@ -73,10 +72,6 @@ impl Figures {
         merge(&mut self.done, &other.done);
         merge(&mut self.not_done, &other.not_done);
         merge(&mut self.blocked, &other.blocked);
-    }
-
-    pub fn print(&self, wall: Duration) {
-        println!("{self}  wall time           {:.1} s", wall.as_secs_f64());
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -18,6 +19,7 @@ use tierwright::clock::Clock;
 use tierwright::endpoints::Endpoints;
 use tierwright::events::EventSink;
 use tierwright::journal::{Journal, Volatile};
+use tierwright::lab::world;
 use tierwright::model::{EndpointName, OwnId, Secret, TierName, VmKey};
 use tierwright::plan::{BlockCode, EndpointState, Limits, Manage, Plan};
 use tierwright::session::{Look, LookRequest, Session};
@@ -39,6 +41,7 @@ const QUIET_CYCLES: usize = 12;
 /// See the module.
 pub struct Life {
     rng: StdRng,
+    steps: u32,
     _dir: tempfile::TempDir,
     git: Git,
     drawer: Drawer,
@@ -67,7 +70,8 @@ enum Run {
 }
 
 impl Life {
-    pub fn new(seed: u64, sites: Vec<Site>) -> Self {
+    /// With so many steps, and one for each endpoint to be.
+    pub fn new(seed: u64, steps: RangeInclusive<u32>, sites: Vec<Site>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         tierwright::ids::seed_this_thread(seed);
         let dir = tempfile::tempdir().expect("a directory");
@@ -75,6 +79,7 @@ impl Life {
         let clock = Clock::standing_at(began);
         let settings = settings(&mut rng, dir.path().to_owned(), &sites);
         let mut life = Self {
+            steps: rng.random_range(steps),
             git: git(&mut rng, &sites),
             drawer: Drawer::default(),
             watch: Watch { sent: Arc::default(), mortal: Arc::new(Mortal::default()), clock: clock.clone() },
@@ -107,8 +112,7 @@ impl Life {
     pub async fn live(&mut self) -> Holds {
         // One quiet cycle, so that there is something to change.
         self.cycle(false).await?;
-        let steps = self.rng.random_range(8..=16);
-        for _ in 0..steps {
+        for _ in 0..self.steps {
             self.figures.steps += 1;
             self.act();
             if self.rng.random_bool(0.75) {
@@ -131,14 +135,15 @@ impl Life {
     fn act(&mut self) {
         let done = match self.rng.random_range(0..100) {
             0..50 if self.paused => self.pause_or_resume(),
-            0..30 => self.edit_git(),
-            30..55 => self.act_at_console(),
-            55..72 => self.strike(),
-            72..80 => self.heal(),
-            80..88 => self.pass_time(),
-            88..94 => self.approve(),
-            94..97 => self.pause_or_resume(),
-            97..99 => self.restart(),
+            0..32 => self.edit_git(),
+            32..52 => self.act_at_console(),
+            52..67 => self.strike(),
+            67..75 => self.heal(),
+            75..84 => self.pass_time(),
+            84..92 => self.approve(),
+            92..95 => self.pause_or_resume(),
+            95..97 => self.restart(),
+            97..99 => self.change_state(),
             _ => self.forget(),
         };
         if let Some((kind, what)) = done {
@@ -148,10 +153,59 @@ impl Life {
     }
 
     fn edit_git(&mut self) -> Option<(String, String)> {
+        if self.rng.random_bool(0.08) {
+            return self.adopt();
+        }
         let edit = edits::edit(&mut self.rng);
         let what = edits::make(edit, &mut self.git, &mut self.drawer, &mut self.rng)?;
         self.git.write(&self.settings.source);
         Some((format!("git {edit:?}"), what))
+    }
+
+    /// A manifest that takes over a VM which nobody manages, as `import` would write it.
+    fn adopt(&mut self) -> Option<(String, String)> {
+        let site = self.sites.choose(&mut self.rng)?;
+        let tier = self.git.tiers.values().find(|tier| tier.endpoints.contains(&site.name.to_string()))?.name.clone();
+        let (id, mut file) = site.world.with(|world| {
+            let taken = |id: &OwnId| {
+                self.git.vms.values().any(|vm| vm.adopt.as_ref().is_some_and(|(_, it)| *it == id.to_string()))
+            };
+            let free = world.vms().filter(|vm| !vm.template && owner(vm) == Owner::NotUs && !vm.disks.is_empty());
+            let free = free.filter(|vm| !taken(&own_id(vm)));
+            let vm = free.choose(&mut self.rng)?;
+            Some((own_id(vm), people::as_manifest(world, vm, &tier)?))
+        })?;
+        self.drawer.made += 1;
+        let key = format!("sim/taken-{}", self.drawer.made);
+        let what = format!("{key} from {id} on {}", site.name);
+        file.adopt = Some((site.name.to_string(), id.to_string()));
+        self.git.vms.insert(key, file);
+        self.git.write(&self.settings.source);
+        Some(("git Adopt".to_owned(), what))
+    }
+
+    /// The administrator says that an endpoint is worked on, given up, or counted on again.
+    fn change_state(&mut self) -> Option<(String, String)> {
+        let endpoint = self.settings.endpoints.choose_mut(&mut self.rng)?;
+        endpoint.state = match endpoint.state {
+            EndpointState::Active => *[EndpointState::Maintenance, EndpointState::Retired].choose(&mut self.rng)?,
+            EndpointState::Maintenance | EndpointState::Retired => EndpointState::Active,
+        };
+        self.session = None;
+        Some((format!("endpoint {:?}", endpoint.state), endpoint.name.to_string()))
+    }
+
+    /// Somebody installs guest tools in most VMs that we made.
+    fn install_tools(&mut self) {
+        for site in &self.sites {
+            site.world.with(|world| {
+                let bare = |vm: &&world::Vm| vm.setting(MARK).is_some() && !vm.guest.tools_installed;
+                let ids: Vec<world::Id> = world.vms().filter(bare).map(|vm| vm.id).collect();
+                for id in ids.into_iter().filter(|_| self.rng.random_bool(0.6)) {
+                    world.edit_runtime(id, |vm| vm.guest.tools_installed = true);
+                }
+            });
+        }
     }
 
     fn act_at_console(&mut self) -> Option<(String, String)> {
@@ -163,9 +217,9 @@ impl Life {
 
     fn strike(&mut self) -> Option<(String, String)> {
         let at = self.rng.random_range(0..self.sites.len());
-        let vms: Vec<OwnId> = self.sites[at].world.with(|world| {
-            world.vms().filter(|vm| vm.setting(MARK).is_some()).map(own_id).collect()
-        });
+        let vms: Vec<OwnId> = self.sites[at]
+            .world
+            .with(|world| world.vms().filter(|vm| vm.setting(MARK).is_some()).map(own_id).collect());
         let some = vms.choose(&mut self.rng).cloned();
         let nth = self.rng.random_range(0..4);
         let fault = match (self.rng.random_range(0..16), some) {
@@ -307,7 +361,11 @@ impl Life {
         let sent = std::mem::take(&mut *self.watch.sent.lock().unwrap_or_else(PoisonError::into_inner));
         self.figures.calls += sent.len() as u64;
         let after = truth(&self.sites);
-        self.note(format!("sent {:?}", sent.iter().map(|sent| format!("{} {}", sent.step.key, sent.call)).collect::<Vec<_>>()));
+        self.note(format!(
+            "sent {:?}",
+            sent.iter().map(|sent| format!("{} {}", sent.step.key, sent.call)).collect::<Vec<_>>()
+        ));
+        self.install_tools();
         if matches!(ended, Run::Ended) && self.rng.random_bool(0.7) {
             self.session = Some(session);
         }
@@ -359,6 +417,8 @@ impl Life {
             paused: self.paused,
             observed_only,
             forgot: self.forgot,
+            given_up: self.in_state(EndpointState::Retired),
+            excused: self.in_state(EndpointState::Maintenance),
             limits: self.settings.limits,
         }
     }
@@ -382,8 +442,13 @@ impl Life {
     /// VMs whose listing or configuration is kept from us.
     fn unseen(&self, truth: &Truth) -> BTreeSet<OwnId> {
         let hidden = self.sites.iter().flat_map(|site| site.unseen.iter().cloned());
-        let lost = truth.vms.values().filter(|vm| vm.link != tierwright::lab::world::Link::Connected);
+        let lost = truth.vms.values().filter(|vm| vm.link != world::Link::Connected);
         hidden.chain(lost.map(own_id)).collect()
+    }
+
+    fn in_state(&self, state: EndpointState) -> BTreeSet<EndpointName> {
+        let there = self.settings.endpoints.iter().filter(|endpoint| endpoint.state == state);
+        there.map(|endpoint| endpoint.name.clone()).collect()
     }
 
     fn observed_only(&self) -> BTreeSet<EndpointName> {
@@ -418,7 +483,7 @@ impl Life {
                 let all: Vec<_> = world.vms().map(|vm| vm.id).collect();
                 for id in all {
                     world.edit_runtime(id, |vm| {
-                        vm.link = tierwright::lab::world::Link::Connected;
+                        vm.link = world::Link::Connected;
                         vm.question = None;
                     });
                 }
@@ -427,13 +492,15 @@ impl Life {
         if self.paused {
             self.pause_or_resume();
         }
+        self.settings.endpoints.iter_mut().for_each(|endpoint| endpoint.state = EndpointState::Active);
+        self.session = None;
         self.git.shape = Shape::Good;
         self.git.write(&self.settings.source);
         self.typed.clear();
         for cycles in 1..=QUIET_CYCLES {
             self.cycle(false).await?;
             let look = self.preview().await;
-            let Some(plan) = look.plan else { panic!("no plan from a good source: {:?}", look.diagnostics) };
+            let Some(plan) = look.plan else { return settling::a_good_source_has_a_plan(&look.diagnostics) };
             if plan.steps.is_empty() {
                 self.figures.most_quiet_cycles = self.figures.most_quiet_cycles.max(cycles);
                 return self.check_settled().await;

@@ -6,6 +6,7 @@ use rand::{Rng, RngExt};
 use tierwright::lab::WorldHandle;
 use tierwright::lab::world::{self, Power, Question, World};
 
+use crate::git::{DiskLine, VmFile};
 use crate::invariants::{Owner, owner};
 use crate::over_world::MARK;
 
@@ -89,7 +90,9 @@ pub fn act(deed: Deed, world: &WorldHandle, rng: &mut StdRng) -> Option<String> 
         let ids: Vec<world::Id> = world.vms().filter(|vm| fits(deed, vm)).map(|vm| vm.id).collect();
         let id = *ids.choose(rng)?;
         let name = world.name_of(id);
-        let done = power(deed, world, id).or_else(|| hardware(deed, world, id, rng)).or_else(|| whole(deed, world, id, rng))?;
+        let done = power(deed, world, id)
+            .or_else(|| hardware(deed, world, id, rng))
+            .or_else(|| whole(deed, world, id, rng))?;
         done.then(|| format!("{deed:?} {name}"))
     })
 }
@@ -148,9 +151,7 @@ fn hardware(deed: Deed, world: &mut World, id: world::Id, rng: &mut StdRng) -> O
     Some(match deed {
         Deed::ChangeMemory => world.edit(id, |vm| vm.memory_mib = 1024 * rng.random_range(1..=4)),
         Deed::ChangeCpus => world.edit(id, |vm| vm.cpus = rng.random_range(1..=4)),
-        Deed::DetachDisk => {
-            !vm.disks.is_empty() && world.edit(id, |vm| drop(vm.disks.remove(n % vm.disks.len())))
-        }
+        Deed::DetachDisk => !vm.disks.is_empty() && world.edit(id, |vm| drop(vm.disks.remove(n % vm.disks.len()))),
         Deed::AddDisk => {
             let disk = world::NewDisk {
                 key: -1,
@@ -202,12 +203,38 @@ fn whole(deed: Deed, world: &mut World, id: world::Id, rng: &mut StdRng) -> Opti
     })
 }
 
+/// A manifest of what a VM is, if it lies on networks that the tiers have words for.
+pub fn as_manifest(world: &World, vm: &world::Vm, tier: &str) -> Option<VmFile> {
+    let word = |nic: &world::Nic| match world.networks.get(&nic.network?)?.name.as_str() {
+        "PG-APP-10" => Some("app"),
+        "PG-DB-20" => Some("db"),
+        _ => None,
+    };
+    let nics: Option<Vec<_>> =
+        vm.nics.iter().enumerate().map(|(n, nic)| Some((format!("eth{n}"), word(nic)?))).collect();
+    let disk = |(n, disk): (usize, &world::Disk)| DiskLine {
+        name: format!("disk-{n}"),
+        gib: disk.capacity >> 30,
+        fast: false,
+    };
+    Some(VmFile {
+        cpus: vm.cpus,
+        memory_gib: (vm.memory_mib >> 10).max(1),
+        image: false,
+        disks: vm.disks.iter().enumerate().map(disk).collect(),
+        nics: nics?,
+        ..VmFile::new(tier, 0)
+    })
+}
+
 /// As if another installation had made it.
 fn make_foreign(vm: &mut world::Vm) {
     let own_id = vm.instance_uuid.to_string();
     let Some(text) = vm.setting(MARK) else { return };
     let Ok(mut mark) = serde_json::from_str::<serde_json::Value>(text) else { return };
     mark["installation"] = "other".into();
+    // Identities are made of the installation too.
+    mark["identity"] = uuid::Uuid::new_v5(&vm.bios_uuid, b"other").to_string().into();
     mark["ownId"] = own_id.into();
     vm.set_setting(MARK, &mark.to_string());
 }

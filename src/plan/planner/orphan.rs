@@ -264,9 +264,8 @@ impl<'a> Draft<'a> {
         let shutdown = mark.map(|mark| mark.protection.shutdown).unwrap_or_default();
         let stop = (config.power != PowerState::Stopped).then_some(Operation::Stop(shutdown));
         let operations = stop.into_iter().chain([Operation::Destroy { disks }]).collect();
-        let why = format!(
-            "its create on {endpoint} was never finished, and {because}; approve to remove what is there"
-        );
+        let why =
+            format!("its create on {endpoint} was never finished, and {because}; approve to remove what is there");
         let Some(tier) = mark.map(|mark| mark.tier.clone()).or_else(|| self.any_tier()) else {
             return self.block(about, No::flat(BlockCode::UnfinishedCreate, why), reasons);
         };

@@ -14,34 +14,26 @@ const OURS: Rule = Rule {
     name: "only_the_very_vm_that_carries_our_mark",
     sentence: "Only what carries our mark with this very own id.",
 };
-const PROTECTED: Rule = Rule {
-    name: "protection_is_judged_by_the_mark",
-    sentence: "preventDestroy and prune from the mark.",
-};
+const PROTECTED: Rule =
+    Rule { name: "protection_is_judged_by_the_mark", sentence: "preventDestroy and prune from the mark." };
 const SOURCE: Rule = Rule {
     name: "only_a_good_source_may_lead_to_a_destroy",
     sentence: "Only the configured source, complete and settled, may lead to a destroy.",
 };
-const LEFT: Rule = Rule {
-    name: "only_what_left_git_is_destroyed",
-    sentence: "prune: delete what we own and is no longer desired.",
-};
+const LEFT: Rule =
+    Rule { name: "only_what_left_git_is_destroyed", sentence: "prune: delete what we own and is no longer desired." };
 const COMPLETE: Rule = Rule {
     name: "its_endpoint_listed_everything",
     sentence: "Not listed is not gone. Unreachable, truncated [...]: unknown.",
 };
-const CONFIRM: Rule = Rule {
-    name: "prune_confirm_waits_for_an_approval",
-    sentence: "prune: confirm waits for an approval.",
-};
+const CONFIRM: Rule =
+    Rule { name: "prune_confirm_waits_for_an_approval", sentence: "prune: confirm waits for an approval." };
 const GRACE: Rule = Rule {
     name: "grace_days_pass_before_a_delete",
     sentence: "delete is two steps: retire and, graceDays later, delete.",
 };
-const ORPHAN: Rule = Rule {
-    name: "an_orphan_whose_tier_is_gone_is_kept",
-    sentence: "an orphan whose tier is gone is never deleted.",
-};
+const ORPHAN: Rule =
+    Rule { name: "an_orphan_whose_tier_is_gone_is_kept", sentence: "an orphan whose tier is gone is never deleted." };
 const LIMITS: Rule = Rule {
     name: "limits_hold_over_a_sliding_day",
     sentence: "Limits count over a sliding 24 hours: destroysPerDay; destroyPercentPerTierPerDay.",

@@ -16,10 +16,7 @@ const UNCHANGED: Rule = Rule {
     name: "what_is_not_ours_is_unchanged",
     sentence: "an unmarked VM is unmanaged, counted and listed, never changed; two installations never touch each other's VMs.",
 };
-const GENERATION: Rule = Rule {
-    name: "a_mark_s_generation_only_grows",
-    sentence: "a generation that only grows.",
-};
+const GENERATION: Rule = Rule { name: "a_mark_s_generation_only_grows", sentence: "a generation that only grows." };
 const DISKS: Rule = Rule {
     name: "no_disk_is_lost_but_by_its_delete",
     sentence: "Only mapped disks are ever grown, detached or deleted; a disk that left the manifest is detached and kept, and deleted only with deleteDisks.",
@@ -69,8 +66,11 @@ pub fn a_mark_s_generation_only_grows(before: &Truth, after: &Truth) -> Holds {
 
 /// Every file that is gone was a mapped disk of a VM that was destroyed, or one that was to be deleted with deleteDisks.
 pub fn no_disk_is_lost_but_by_its_delete(sent: &[Sent], before: &Truth, after: &Truth) -> Holds {
-    let may_go: BTreeSet<(&EndpointName, &str)> =
-        sent.iter().filter(|call| call.destroys).flat_map(|call| files_to_go(call).map(|file| (&call.endpoint, file))).collect();
+    let may_go: BTreeSet<(&EndpointName, &str)> = sent
+        .iter()
+        .filter(|call| call.destroys)
+        .flat_map(|call| files_to_go(call).map(|file| (&call.endpoint, file)))
+        .collect();
     let lost = before.files.difference(&after.files);
     match lost.into_iter().find(|(endpoint, file)| !may_go.contains(&(endpoint, &**file))) {
         Some((endpoint, file)) => DISKS.broken(format!("{file} on {endpoint} is gone")),
@@ -83,15 +83,25 @@ fn files_to_go(call: &Sent) -> impl Iterator<Item = &str> {
     let vm = call.vm.as_ref();
     let mark = vm.and_then(|vm| mark::parse(vm.setting(MARK)?).ok());
     let unfinished = vm.is_some_and(|vm| matches!(owner(vm), Owner::Unfinished(_)));
-    let ordered: BTreeSet<&str> = call.step.operations.iter().flat_map(|operation| match operation {
-        Operation::Destroy { disks } => disks.iter().map(|at| at.slot.as_str()).collect(),
-        Operation::Reconfigure { changes, mark } if mark.protection.delete_disks => changes.iter().filter_map(deleted).collect(),
-        _ => Vec::new(),
-    }).collect();
-    vm.into_iter().flat_map(|vm| vm.disks.iter().map(move |disk| (slot(vm, disk), &*disk.file))).filter(move |(slot, _)| {
-        let mapped = |mark: &Mark| mark.disks.values().any(|disk| disk.slot.as_deref() == Some(slot));
-        ordered.contains(slot.as_str()) && (unfinished || mark.as_ref().is_some_and(mapped))
-    }).map(|(_, file)| file)
+    let ordered: BTreeSet<&str> = call
+        .step
+        .operations
+        .iter()
+        .flat_map(|operation| match operation {
+            Operation::Destroy { disks } => disks.iter().map(|at| at.slot.as_str()).collect(),
+            Operation::Reconfigure { changes, mark } if mark.protection.delete_disks => {
+                changes.iter().filter_map(deleted).collect()
+            }
+            _ => Vec::new(),
+        })
+        .collect();
+    vm.into_iter()
+        .flat_map(|vm| vm.disks.iter().map(move |disk| (slot(vm, disk), &*disk.file)))
+        .filter(move |(slot, _)| {
+            let mapped = |mark: &Mark| mark.disks.values().any(|disk| disk.slot.as_deref() == Some(slot));
+            ordered.contains(slot.as_str()) && (unfinished || mark.as_ref().is_some_and(mapped))
+        })
+        .map(|(_, file)| file)
 }
 
 fn deleted(change: &Change) -> Option<&str> {

@@ -93,6 +93,10 @@ pub struct Cycle<'a> {
     pub observed_only: &'a BTreeSet<EndpointName>,
     /// Our memory was lost at some time: what nobody remembers cannot be told from what never was.
     pub forgot: bool,
+    /// Endpoints in state retired, of which nobody counts on an answer.
+    pub given_up: BTreeSet<EndpointName>,
+    /// Endpoints in maintenance.
+    pub excused: BTreeSet<EndpointName>,
     pub limits: Limits,
 }
 

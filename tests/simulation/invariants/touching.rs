@@ -10,26 +10,16 @@ const PAUSED: Rule = Rule {
     name: "nothing_is_sent_while_paused",
     sentence: "a file STOP in stateDir, looked at before every mutating call.",
 };
-const OBSERVE: Rule = Rule {
-    name: "an_endpoint_that_is_only_observed_is_not_changed",
-    sentence: "observe: nothing is changed.",
-};
+const OBSERVE: Rule =
+    Rule { name: "an_endpoint_that_is_only_observed_is_not_changed", sentence: "observe: nothing is changed." };
 const UNMANAGED: Rule = Rule {
     name: "no_mark_no_touch",
     sentence: "No mark, no touch: an unmarked VM is unmanaged, counted and listed, never changed.",
 };
-const SUSPENDED: Rule = Rule {
-    name: "suspended_vms_are_never_changed",
-    sentence: "suspended, saved and paused VMs are never changed.",
-};
-const HOT: Rule = Rule {
-    name: "a_hot_change_stops_no_guest",
-    sentence: "The plan never says hot and then reboots.",
-};
-const TWIN: Rule = Rule {
-    name: "a_create_makes_no_twin",
-    sentence: "Nothing is created twice.",
-};
+const SUSPENDED: Rule =
+    Rule { name: "suspended_vms_are_never_changed", sentence: "suspended, saved and paused VMs are never changed." };
+const HOT: Rule = Rule { name: "a_hot_change_stops_no_guest", sentence: "The plan never says hot and then reboots." };
+const TWIN: Rule = Rule { name: "a_create_makes_no_twin", sentence: "Nothing is created twice." };
 
 pub fn nothing_is_sent_while_paused(cycle: &Cycle<'_>, sent: &Sent) -> Holds {
     if cycle.paused { PAUSED.broken(format!("{} for {}", sent.call, sent.step.key)) } else { Ok(()) }
@@ -83,7 +73,11 @@ pub fn a_create_makes_no_twin(cycle: &Cycle<'_>, sent: &Sent, before: &Truth, pa
         if mark.key != sent.step.key || sent.step.own_id.as_ref() == Some(&own_id(vm)) {
             continue;
         }
-        if cycle.forgot && cycle.unseen.contains(&own_id(vm)) {
+        let unseen = cycle.unseen.contains(&own_id(vm));
+        let unknowable = cycle.forgot && unseen;
+        // The administrator said that nobody should wait for it.
+        let given_up = cycle.given_up.contains(endpoint) && (unseen || cycle.dark.contains(endpoint));
+        if unknowable || given_up {
             past.unknowable.insert(mark.identity);
         } else {
             return TWIN.broken(format!("{} is made while it is {} on {endpoint}", sent.step.key, vm.name));

@@ -84,7 +84,9 @@ impl Work<'_> {
         let deaf = deaf.is_some_and(|id| self.provider.trouble().deaf.contains(&id));
         let asked = if deaf { Ok(()) } else { self.provider.world.with(|world| world.ask_guest(id, false)) };
         self.provider.clock.advance(Duration::from_secs(1));
-        let outcome = asked.as_ref().map_or_else(|refusal: &Refusal| Outcome::Refused(format!("{refusal:?}")), |()| Outcome::Done);
+        let outcome = asked
+            .as_ref()
+            .map_or_else(|refusal: &Refusal| Outcome::Refused(format!("{refusal:?}")), |()| Outcome::Done);
         self.recorder.after(intent, &outcome).await?;
         asked.map_err(|refusal| self.error(name, ErrorKind::Conflict, format!("{refusal:?}")))
     }
@@ -95,9 +97,8 @@ impl Work<'_> {
             return Err(self.error("read the VM", ErrorKind::NotFound, "it has no id yet"));
         };
         self.provider.reach()?;
-        let found = self.provider.world.with(|world| {
-            world.vms().filter(|vm| own_id(vm) == id).cloned().collect::<Vec<_>>()
-        });
+        let found =
+            self.provider.world.with(|world| world.vms().filter(|vm| own_id(vm) == id).cloned().collect::<Vec<_>>());
         match <[world::Vm; 1]>::try_from(found) {
             Ok([vm]) => Ok(vm),
             Err(found) if found.is_empty() => Err(self.error("read the VM", ErrorKind::NotFound, "it is gone")),

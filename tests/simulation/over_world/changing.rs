@@ -49,9 +49,8 @@ impl Work<'_> {
     pub(super) async fn complete(&mut self, mark: &Mark) -> Result<(), StepError> {
         let vm = self.vm()?;
         let full = self.provider.world.with(|world| with_ids(world, filled(mark, &vm), &vm));
-        let newer = mark_of(&vm).is_some_and(|found| {
-            found.identity == full.identity && found.generation > full.generation
-        });
+        let newer =
+            mark_of(&vm).is_some_and(|found| found.identity == full.identity && found.generation > full.generation);
         if newer || mark_of(&vm).as_ref() == Some(&full) {
             return Ok(());
         }
@@ -244,9 +243,8 @@ impl<'a> Draft<'a> {
             let add = DeviceEdit::AddController { key: -10, kind: ControllerKind::ParaVirtual, bus: 0 };
             self.spec.devices.push(add);
         }
-        let used = |unit: &i32| {
-            *unit == 7 || self.taken.contains(unit) || self.vm.disks.iter().any(|disk| disk.unit == *unit)
-        };
+        let used =
+            |unit: &i32| *unit == 7 || self.taken.contains(unit) || self.vm.disks.iter().any(|disk| disk.unit == *unit);
         let unit = (0..64).find(|unit| !used(unit)).unwrap_or(64);
         self.taken.push(unit);
         self.next_key -= 1;
@@ -334,7 +332,8 @@ fn with_ids(world: &world::World, mut mark: Mark, vm: &world::Vm) -> Mark {
         if nic.mac.is_none() {
             nic.mac = fresh.next().map(|found| found.mac.to_string());
         }
-        let found = vm.nics.iter().find(|found| nic.mac.as_ref().is_some_and(|mac| found.mac.eq_ignore_ascii_case(mac)));
+        let found =
+            vm.nics.iter().find(|found| nic.mac.as_ref().is_some_and(|mac| found.mac.eq_ignore_ascii_case(mac)));
         if let Some(found) = found {
             nic.slot = Some(found.key.to_string());
         }

@@ -55,7 +55,11 @@ impl Work<'_> {
     pub(super) fn begun(&self, identity: Uuid) -> Option<world::Vm> {
         let chosen = self.provider.scheme == Scheme::Chosen;
         self.provider.world.with(|world| {
-            if chosen { world.vm_by_uuid(identity).cloned() } else { of_identity(world, identity).first().copied().cloned() }
+            if chosen {
+                world.vm_by_uuid(identity).cloned()
+            } else {
+                of_identity(world, identity).first().copied().cloned()
+            }
         })
     }
 

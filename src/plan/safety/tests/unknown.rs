@@ -2,8 +2,8 @@
 
 use crate::inventory::{Missing, View};
 use crate::model::Config;
-use crate::plan::sample::{World, applied, endpoint, key, spec, tier};
-use crate::plan::{Action, BlockCode, Destroyed};
+use crate::plan::sample::{World, applied, endpoint, spec, tier};
+use crate::plan::{Action, BlockCode};
 
 fn unreachable(world: &mut World, why: &str) {
     world.inventory.endpoints.get_mut(&endpoint("vc")).unwrap().view = View::Unreachable(why.to_owned());
