@@ -1,0 +1,202 @@
+//! A journal that is gone with the process: the same record, held in memory.
+//!
+//! For simulations, which run thousands of installations through years of virtual time, and for embedders that keep no
+//! state of their own. It answers as the file does: `tests/engine/journal.rs` runs both side by side and compares. What it
+//! cannot do is survive a power failure, so no command uses it. Locks and the STOP file stay files in the state directory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::GoodRevision;
+use super::intents::Intent;
+use super::memory::{DAY, KEPT};
+use crate::model::{EndpointName, OwnId, TierName, VmKey};
+use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent, memory};
+use crate::provider::IntentId;
+
+/// What a journal in memory holds; clones share it, as two openings of one file would.
+#[derive(Debug, Clone, Default)]
+pub struct Volatile(Arc<Mutex<Tables>>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// In order of their ids, which count from 1.
+    intents: Vec<(IntentId, OpenIntent)>,
+    last_intent: i64,
+    /// Of settled intents, when; the intent itself is not needed any more.
+    calls: u64,
+    destroys: Vec<Destroyed>,
+    generations: BTreeMap<EndpointName, u64>,
+    inventories: BTreeMap<EndpointName, LastInventory>,
+    witnessed: BTreeMap<(EndpointName, OwnId), (u64, LastVm)>,
+    owned: BTreeMap<TierName, BTreeMap<i64, u32>>,
+    good_revision: Option<GoodRevision>,
+}
+
+impl Volatile {
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many intents were recorded in all.
+    pub fn intents(&self) -> u64 {
+        self.lock().calls
+    }
+
+    pub(super) fn intend(&self, intent: &Intent<'_>) -> IntentId {
+        let mut tables = self.lock();
+        tables.last_intent += 1;
+        tables.calls += 1;
+        let id = IntentId(tables.last_intent);
+        let step = intent.step;
+        let open = OpenIntent {
+            endpoint: step.endpoint.clone(),
+            key: step.key.clone(),
+            identity: step.identity,
+            call: intent.call.name.to_owned(),
+            at: intent.at,
+        };
+        tables.intents.push((id, open));
+        if let Some(destroyed) = intent.destroy() {
+            tables.count_destroy(destroyed);
+        }
+        id
+    }
+
+    pub(super) fn settle(&self, intent: IntentId) {
+        self.lock().intents.retain(|(id, _)| *id != intent);
+    }
+
+    pub(super) fn close_seen(&self, endpoint: &EndpointName, key: &VmKey) -> u64 {
+        let mut tables = self.lock();
+        let before = tables.intents.len();
+        tables.intents.retain(|(_, open)| open.endpoint != *endpoint || open.key != *key);
+        (before - tables.intents.len()) as u64
+    }
+
+    pub(super) fn next_generation(&self, endpoint: &EndpointName) -> u64 {
+        let mut tables = self.lock();
+        let generation = tables.generations.entry(endpoint.clone()).or_default();
+        *generation += 1;
+        *generation
+    }
+
+    pub(super) fn last_inventories(&self) -> BTreeMap<EndpointName, LastInventory> {
+        self.lock().last_inventories()
+    }
+
+    pub(super) fn remember(&self, inventories: &BTreeMap<EndpointName, LastInventory>, now: Timestamp) {
+        let mut tables = self.lock();
+        for (endpoint, last) in inventories {
+            if tables.inventories.get(endpoint).is_none_or(|kept| last.generation > kept.generation) {
+                tables.inventories.insert(endpoint.clone(), last.clone());
+            }
+            tables.witnessed.retain(|(at, _), (generation, _)| at != endpoint || *generation >= last.generation);
+        }
+        tables.count_owned(now);
+        tables.forget_old(now);
+    }
+
+    pub(super) fn witness(&self, endpoint: &EndpointName, vm: &LastVm) {
+        let mut tables = self.lock();
+        let generation = tables.generations.get(endpoint).copied().unwrap_or_default();
+        tables.witnessed.insert((endpoint.clone(), vm.id.clone()), (generation, vm.clone()));
+    }
+
+    pub(super) fn history(&self, now: Timestamp) -> History {
+        let tables = self.lock();
+        let last = tables.last_inventories();
+        let window = now.as_second() - DAY;
+        let since = last.values().map(|last| last.taken_at.as_second()).fold(window, i64::min) - DAY;
+        let mut destroys: Vec<Destroyed> =
+            tables.destroys.iter().filter(|destroyed| destroyed.at.as_second() >= since).cloned().collect();
+        destroys.sort_by_key(|destroyed| destroyed.at);
+        History {
+            destroys,
+            open_intents: tables.intents.iter().map(|(_, open)| open.clone()).collect(),
+            owned_at_window_start: tables.owned_at(window),
+            last,
+        }
+    }
+
+    pub(super) fn keep_revision(&self, revision: Option<GoodRevision>) {
+        let mut tables = self.lock();
+        let same = |kept: &GoodRevision| revision.as_ref().is_some_and(|new| new.revision == kept.revision);
+        if !tables.good_revision.as_ref().is_some_and(same) {
+            tables.good_revision = revision;
+        }
+    }
+
+    pub(super) fn good_revision(&self) -> Option<GoodRevision> {
+        self.lock().good_revision.clone()
+    }
+}
+
+impl Tables {
+    /// Once per VM and kind in any 24 hours, as the file counts.
+    fn count_destroy(&mut self, destroyed: Destroyed) {
+        let since = destroyed.at.as_second() - DAY;
+        let same = |before: &&mut Destroyed| {
+            before.own_id == destroyed.own_id && before.endpoint == destroyed.endpoint && before.at.as_second() > since
+        };
+        if destroyed.deleted {
+            let begun: Vec<_> = self.destroys.iter_mut().filter(same).filter(|before| !before.deleted).collect();
+            let any = !begun.is_empty();
+            begun.into_iter().for_each(|before| before.deleted = true);
+            if any {
+                return;
+            }
+        }
+        let counted = self.destroys.iter().any(|before| {
+            before.own_id == destroyed.own_id
+                && before.endpoint == destroyed.endpoint
+                && before.deleted == destroyed.deleted
+                && before.at.as_second() > since
+        });
+        if !counted {
+            self.destroys.push(destroyed);
+        }
+    }
+
+    fn last_inventories(&self) -> BTreeMap<EndpointName, LastInventory> {
+        let mut all = self.inventories.clone();
+        for (endpoint, last) in &mut all {
+            let seen = self.witnessed.iter().filter(|((at, _), _)| at == endpoint);
+            memory::add_witnessed(last, seen.map(|(_, (_, vm))| vm.clone()).collect());
+        }
+        all
+    }
+
+    fn count_owned(&mut self, now: Timestamp) {
+        let mut counts: BTreeMap<TierName, u32> = self.owned.keys().map(|tier| (tier.clone(), 0)).collect();
+        for vm in self.last_inventories().values().flat_map(|last| &last.vms) {
+            if let Some(owned) = &vm.owned {
+                *counts.entry(owned.tier.clone()).or_default() += 1;
+            }
+        }
+        for (tier, count) in counts {
+            let samples = self.owned.entry(tier).or_default();
+            if samples.last_key_value().map(|(_, latest)| *latest) != Some(count) {
+                samples.insert(now.as_second(), count);
+            }
+        }
+    }
+
+    fn owned_at(&self, window: i64) -> BTreeMap<TierName, u32> {
+        let count = |samples: &BTreeMap<i64, u32>| {
+            samples.range(..=window).next_back().or_else(|| samples.first_key_value()).map(|(_, count)| *count)
+        };
+        self.owned.iter().filter_map(|(tier, samples)| Some((tier.clone(), count(samples)?))).collect()
+    }
+
+    fn forget_old(&mut self, now: Timestamp) {
+        let old = now.as_second() - KEPT;
+        self.destroys.retain(|destroyed| destroyed.at.as_second() >= old);
+        for samples in self.owned.values_mut() {
+            let latest = samples.last_key_value().map(|(at, _)| *at);
+            samples.retain(|at, _| *at >= old || Some(*at) == latest);
+        }
+    }
+}
