@@ -147,8 +147,7 @@ fn finish(node: &Node, slot: &Slot, scheme: &str, (message, wrapped): (&[u8], Op
         _ => None,
     };
     let Some((session, signature)) = done else {
-        let rejected = wrapped.map(|_| answered(scheme, &spnego::write(Progress::Rejected, false, None, None)));
-        return Admission::Refused(unauthorized(node, rejected.as_deref()));
+        return Admission::Refused(unauthorized(node, None));
     };
     *kept = Some(Box::new(Login::Done(Box::new(session), node.epoch.load(Ordering::SeqCst))));
     let token = wrapped.map(|_| {

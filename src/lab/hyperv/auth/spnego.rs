@@ -10,7 +10,6 @@ const SPNEGO: &[u8] = &[0x06, 0x06, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x02];
 pub(super) enum Progress {
     Completed = 0,
     Incomplete = 1,
-    Rejected = 2,
     /// NTLM was not the client's first choice: both sign the list.
     RequestMic = 3,
 }
