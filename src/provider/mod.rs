@@ -16,8 +16,8 @@
 
 mod cloud_init;
 pub mod vsphere;
-pub mod xenserver;
 mod wrap;
+pub mod xenserver;
 
 use std::sync::Arc;
 

@@ -35,11 +35,9 @@ pub(in crate::provider) fn image(label: &str, files: &[(&str, &[u8])]) -> Vec<u8
         put(&mut image, table, &path_table(root, table % 2 == PATH_TABLES[0] % 2));
     }
     let listing = |root: usize, name: fn(&str) -> Vec<u8>| {
-        let mut entries = vec![
-            record(&[0], root, SECTOR, true),
-            record(&[1], root, SECTOR, true),
-        ];
-        let mut named: Vec<_> = files.iter().zip(&starts).map(|((file, content), at)| (name(file), *at, content)).collect();
+        let mut entries = vec![record(&[0], root, SECTOR, true), record(&[1], root, SECTOR, true)];
+        let mut named: Vec<_> =
+            files.iter().zip(&starts).map(|((file, content), at)| (name(file), *at, content)).collect();
         named.sort();
         entries.extend(named.iter().map(|(name, at, content)| record(name, *at, content.len(), false)));
         entries.concat()

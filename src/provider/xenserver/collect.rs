@@ -152,9 +152,11 @@ impl Memory {
     /// Templates of this name, or else VMs: what a VM can be made from.
     pub(super) fn images(&self, name: &str) -> Vec<Ref> {
         let named = |wanted: fn(&super::record::Vm) -> bool| {
-            let vms = self.store.vms.keys().filter(|at| {
-                get(&self.store.vms, at).is_some_and(|vm| *vm.name == *name && wanted(vm))
-            });
+            let vms = self
+                .store
+                .vms
+                .keys()
+                .filter(|at| get(&self.store.vms, at).is_some_and(|vm| *vm.name == *name && wanted(vm)));
             vms.cloned().collect::<Vec<_>>()
         };
         let templates = named(convert::is_image);

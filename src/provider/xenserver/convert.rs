@@ -126,7 +126,8 @@ pub(super) fn parts(store: &Store, reference: &Ref, vm: &Vm) -> Result<Parts, St
         }
     }
     for vif_ref in &vm.vifs {
-        let vif = get(&store.vifs, vif_ref).ok_or_else(|| format!("its NIC {vif_ref} of {reference} cannot be read"))?;
+        let vif =
+            get(&store.vifs, vif_ref).ok_or_else(|| format!("its NIC {vif_ref} of {reference} cannot be read"))?;
         parts.nics.push(nic(store, vif_ref, vif, vm.power == PowerState::Running));
     }
     parts.disks.sort_by_key(|disk| number(&disk.observed.slot));

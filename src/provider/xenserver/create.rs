@@ -63,7 +63,9 @@ impl Work<'_> {
             [] => Ok(None),
             [reference] => {
                 let machine = machine::of(&memory, reference).map_err(self.failed("read the VM"))?;
-                machine.iter().for_each(|machine| self.note(machine));
+                if let Some(machine) = &machine {
+                    self.note(machine);
+                }
                 Ok(machine)
             }
             several => {
@@ -96,7 +98,11 @@ impl Work<'_> {
         let found = &image.parts.disks;
         let refuse = |why: String| self.error("VM.clone", ErrorKind::Conflict, why);
         if found.len() != order.image_disks {
-            return Err(refuse(format!("the image has {} disks, the order counts on {}", found.len(), order.image_disks)));
+            return Err(refuse(format!(
+                "the image has {} disks, the order counts on {}",
+                found.len(),
+                order.image_disks
+            )));
         }
         let name = mark::birth_name(order.identity);
         let wanted = &place.disks[..order.image_disks.min(place.disks.len())];
@@ -176,8 +182,7 @@ impl Work<'_> {
 /// The disks that came with the image: those that nobody made for this VM.
 fn brought<'m>(order: &CreateVm, machine: &'m Machine) -> Result<Vec<&'m super::convert::Disk>, Failure> {
     let own = &machine.vm.uuid;
-    let brought: Vec<_> =
-        machine.parts.disks.iter().filter(|disk| disk.record.tag.name_in(own).is_none()).collect();
+    let brought: Vec<_> = machine.parts.disks.iter().filter(|disk| disk.record.tag.name_in(own).is_none()).collect();
     if brought.len() == order.image_disks {
         return Ok(brought);
     }

@@ -51,11 +51,12 @@ impl Work<'_> {
         if let Some(operation) = machine.vm.operations.values().next() {
             return Err(refuse(format!("something is being done to it ({operation})")));
         }
-        for disk in machine.config.disks.iter() {
+        for disk in &machine.config.disks {
             if disk.shared {
                 return Err(refuse(format!("the disk at {} is shared", disk.slot)));
             }
-            let named = |at: &&DiskAt| *at.slot == *disk.slot && (at.id.is_none() || at.id.as_deref() == disk.id.as_deref());
+            let named =
+                |at: &&DiskAt| *at.slot == *disk.slot && (at.id.is_none() || at.id.as_deref() == disk.id.as_deref());
             if !disks.iter().any(|at| named(&at)) {
                 return Err(refuse(format!("the disk at {} is attached and not ours to delete", disk.slot)));
             }

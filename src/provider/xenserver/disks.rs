@@ -70,10 +70,8 @@ impl Work<'_> {
             "sm_config": {},
             "tags": [],
         });
-        let change = Change::new(
-            Request::task("VDI.create").with(record),
-            format!("make disk {} of {}", disk.name, disk.size),
-        );
+        let change =
+            Change::new(Request::task("VDI.create").with(record), format!("make disk {} of {}", disk.name, disk.size));
         let made = self.make(change, || async { Ok(find().await?.is_some()) }).await?;
         match made.as_deref().and_then(Ref::of) {
             Some(vdi) => Ok(vdi),
@@ -87,7 +85,8 @@ impl Work<'_> {
     pub(super) async fn plug_in(&self, machine: &Machine, vdi: &Ref, name: &str) -> Result<(), StepError> {
         let device = machine.free_device().map_err(self.failed("VBD.create"))?.to_string();
         let boots = machine.parts.disks.is_empty();
-        let record = vbd_record(&machine.reference, vdi, &device, json!({"type": "Disk", "mode": "RW", "bootable": boots}));
+        let record =
+            vbd_record(&machine.reference, vdi, &device, json!({"type": "Disk", "mode": "RW", "bootable": boots}));
         let change = Change::new(
             Request::new("VBD.create").with(record),
             format!("plug disk {name} in at {}", disk_slot(&device)),
@@ -102,11 +101,12 @@ impl Work<'_> {
 
     async fn hot_plug(&self, vdi: &Ref, name: &str) -> Result<(), StepError> {
         let machine = self.machine().await?;
-        let Some(disk) = machine.parts.disks.iter().find(|disk| disk.vdi == *vdi && !disk.plugged) else { return Ok(()) };
-        let change = Change::new(Request::task("VBD.plug").on(&disk.vbd), format!("give the guest disk {name}"));
-        let plugged = || async {
-            Ok(self.machine().await?.parts.disks.iter().any(|disk| disk.vdi == *vdi && disk.plugged))
+        let Some(disk) = machine.parts.disks.iter().find(|disk| disk.vdi == *vdi && !disk.plugged) else {
+            return Ok(());
         };
+        let change = Change::new(Request::task("VBD.plug").on(&disk.vbd), format!("give the guest disk {name}"));
+        let plugged =
+            || async { Ok(self.machine().await?.parts.disks.iter().any(|disk| disk.vdi == *vdi && disk.plugged)) };
         self.make(change, plugged).await.map(drop)
     }
 
@@ -125,7 +125,9 @@ impl Work<'_> {
         };
         match vdi {
             Some((vdi, 0)) => self.plug_in(machine, &vdi, name).await,
-            Some(_) => Err(self.error("VBD.create", ErrorKind::Conflict, format!("disk {uuid} is in use by another VM"))),
+            Some(_) => {
+                Err(self.error("VBD.create", ErrorKind::Conflict, format!("disk {uuid} is in use by another VM")))
+            }
             None => Err(self.error("VBD.create", ErrorKind::NotFound, format!("there is no disk {uuid} any more"))),
         }
     }
@@ -223,4 +225,3 @@ fn unplugged(memory: &Memory, machine: &Machine, disk: NewDisk<'_>) -> Option<Re
     found.sort();
     found.first().map(|at| (*at).clone())
 }
-

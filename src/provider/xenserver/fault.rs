@@ -193,13 +193,7 @@ mod tests {
         let kinds = ["RBAC_PERMISSION_DENIED", "HANDLE_INVALID", "VM_BAD_POWER_STATE", "SR_FULL", "NEW_IN_2031"];
         assert_eq!(
             kinds.map(|code| fault(code).error_kind()),
-            [
-                ErrorKind::Denied,
-                ErrorKind::NotFound,
-                ErrorKind::Conflict,
-                ErrorKind::Conflict,
-                ErrorKind::Unexpected
-            ]
+            [ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::Conflict, ErrorKind::Conflict, ErrorKind::Unexpected]
         );
     }
 }

@@ -100,4 +100,3 @@ async fn ask(door: &Door, store: &mut Store, objects: Vec<String>) -> Result<(),
     store.apply(&batch);
     Ok(())
 }
-

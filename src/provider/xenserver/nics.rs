@@ -27,7 +27,8 @@ impl Work<'_> {
         let fits = |nic: &&Nic| order.mac.as_ref().is_none_or(|mac| nic.observed.mac.eq_ignore_ascii_case(mac));
         // A MAC is ours alone, so a NIC that has it is the one.
         let by_mac = |nic: &Nic| order.mac.as_ref().is_some_and(|mac| nic.observed.mac.eq_ignore_ascii_case(mac));
-        let there = machine.nic_of(&order.name).filter(fits).or_else(|| machine.parts.nics.iter().find(|nic| by_mac(nic)));
+        let there =
+            machine.nic_of(&order.name).filter(fits).or_else(|| machine.parts.nics.iter().find(|nic| by_mac(nic)));
         let vif = match there {
             Some(nic) => nic.vif.clone(),
             None => self.make_nic(machine, order).await?,
@@ -64,15 +65,19 @@ impl Work<'_> {
         let made = self.make(change, there).await?;
         match made.as_deref().and_then(Ref::of) {
             Some(vif) => Ok(vif),
-            None => self.machine().await?.nic_of(&order.name).map(|nic| nic.vif.clone()).ok_or_else(|| {
-                self.error("VIF.create", ErrorKind::Unexpected, "the NIC was made and cannot be found")
-            }),
+            None => {
+                self.machine().await?.nic_of(&order.name).map(|nic| nic.vif.clone()).ok_or_else(|| {
+                    self.error("VIF.create", ErrorKind::Unexpected, "the NIC was made and cannot be found")
+                })
+            }
         }
     }
 
     async fn plug_nic(&self, vif: &Ref, name: &str) -> Result<(), StepError> {
         let is_plugged = || async {
-            Ok::<_, StepError>(self.machine().await?.parts.nics.iter().any(|nic| nic.vif == *vif && nic.record.attached))
+            Ok::<_, StepError>(
+                self.machine().await?.parts.nics.iter().any(|nic| nic.vif == *vif && nic.record.attached),
+            )
         };
         if is_plugged().await? {
             return Ok(());
@@ -111,7 +116,11 @@ impl Work<'_> {
         );
         let moved = || async {
             let machine = self.machine().await?;
-            Ok(machine.parts.nics.iter().any(|found| found.vif == nic.vif && found.record.network.as_ref() == Some(&network)))
+            Ok(machine
+                .parts
+                .nics
+                .iter()
+                .any(|found| found.vif == nic.vif && found.record.network.as_ref() == Some(&network)))
         };
         self.make(change, moved).await.map(drop)
     }

@@ -28,7 +28,8 @@ pub(super) fn of_order(memory: &Memory, order: &CreateVm) -> Result<Place, Failu
     let all = &memory.store.places;
     let host = order.placement.host.as_deref().map(|name| host(all, name)).transpose()?;
     let default = default_sr(all, &order.placement)?;
-    let disks = order.disks.iter().map(|disk| sr_of(all, disk, &order.placement, &default)).collect::<Result<_, _>>()?;
+    let disks =
+        order.disks.iter().map(|disk| sr_of(all, disk, &order.placement, &default)).collect::<Result<_, _>>()?;
     for nic in &order.nics {
         network(all, &nic.network.name)?;
     }
@@ -37,13 +38,13 @@ pub(super) fn of_order(memory: &Memory, order: &CreateVm) -> Result<Place, Failu
 
 fn host(places: &Places, name: &str) -> Result<Ref, Failure> {
     let found = places.hosts.iter().filter(|(_, host)| is(host, |host| *host.name_label == *name));
-    the_one("host", name, found.map(|(at, _)| at).collect())
+    the_one("host", name, &found.map(|(at, _)| at).collect::<Vec<_>>())
 }
 
 /// The network of a name.
 pub(super) fn network(places: &Places, name: &str) -> Result<(Ref, Network), Failure> {
     let found = places.networks.iter().filter(|(_, network)| is(network, |network| *network.name == *name));
-    let at = the_one("network", name, found.map(|(at, _)| at).collect())?;
+    let at = the_one("network", name, &found.map(|(at, _)| at).collect::<Vec<_>>())?;
     let network = get(&places.networks, &at).cloned();
     network.map(|network| (at, network)).ok_or_else(|| Failure::senseless("a network that was there a moment ago"))
 }
@@ -71,15 +72,15 @@ pub(super) fn sr(places: &Places, name: &str, host: Option<&str>) -> Result<Ref,
     if let (Some(host), true) = (host, found.len() > 1) {
         found.retain(|at| places::reaching(places, at).contains(host));
     }
-    the_one("storage repository", name, found)
+    the_one("storage repository", name, &found)
 }
 
 fn is<T>(read: &Read<T>, wanted: impl FnOnce(&T) -> bool) -> bool {
     read.as_ref().is_ok_and(wanted)
 }
 
-fn the_one(what: &str, name: &str, found: Vec<&Ref>) -> Result<Ref, Failure> {
-    match found.as_slice() {
+fn the_one(what: &str, name: &str, found: &[&Ref]) -> Result<Ref, Failure> {
+    match found {
         [one] => Ok((*one).clone()),
         [] => Err(Failure::because(ErrorKind::NotFound, format!("there is no {what} `{name}`"))),
         several => {

@@ -102,7 +102,8 @@ impl Search {
             Failure::Fault(fault) if fault.code != "HOST_IS_SLAVE" => 2,
             Failure::Fault(_) | Failure::NotSent(_) | Failure::Lost(..) => 3,
         };
-        let told: Vec<String> = self.failures.iter().map(|(url, failure)| format!("{}: {failure}", place(url))).collect();
+        let told: Vec<String> =
+            self.failures.iter().map(|(url, failure)| format!("{}: {failure}", place(url))).collect();
         match self.failures.into_iter().map(|(_, failure)| failure).min_by_key(rank) {
             Some(failure @ Failure::NotSent(_)) if told.len() == 1 => failure,
             Some(failure) if rank(&failure) < 3 => failure,

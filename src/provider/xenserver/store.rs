@@ -15,20 +15,8 @@ use super::record::{Guest, Host, HostMetrics, Network, Pbd, Pif, Pool, Sr, Vbd, 
 use super::rpc::Ref;
 
 /// What `event.from` is asked for.
-pub(super) const CLASSES: &[&str] = &[
-    "vm",
-    "vbd",
-    "vdi",
-    "vif",
-    "vm_guest_metrics",
-    "network",
-    "pif",
-    "sr",
-    "pbd",
-    "host",
-    "host_metrics",
-    "pool",
-];
+pub(super) const CLASSES: &[&str] =
+    &["vm", "vbd", "vdi", "vif", "vm_guest_metrics", "network", "pif", "sr", "pbd", "host", "host_metrics", "pool"];
 
 /// An answer of `event.from`.
 #[derive(Debug, Deserialize)]

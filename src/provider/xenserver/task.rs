@@ -62,10 +62,11 @@ impl Task {
         }
     }
 
-    fn percent(&self) -> Option<u8> {
+    fn percent(&self) -> u8 {
         // A progress is between 0 and 1; anything else is cut to that.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 100 just before")]
-        Some((self.progress * 100.0).clamp(0.0, 100.0) as u8)
+        let percent = (self.progress * 100.0).clamp(0.0, 100.0) as u8;
+        percent
     }
 }
 
@@ -104,7 +105,7 @@ pub(super) async fn wait(door: &Door, task: &Ref, patience: &Patience<'_>) -> Re
         if let Some(end) = seen.as_ref().and_then(Task::end) {
             return Ok(end);
         }
-        let stop = (patience.stop)(seen.as_ref().and_then(Task::percent));
+        let stop = (patience.stop)(seen.as_ref().map(Task::percent));
         if left.is_some_and(|left| left.is_zero()) || (deadline.is_some() && stop) {
             return Ok(End::Runs);
         }

@@ -102,13 +102,10 @@ impl<'a> Work<'a> {
 
     /// The VM, read fresh; an error when it is not there.
     pub(super) async fn machine(&self) -> Result<Machine, StepError> {
-        match self.look().await? {
-            Some(machine) => Ok(machine),
-            None => {
-                let why = format!("there is no VM {}", self.target());
-                Err(self.error("read the VM", ErrorKind::NotFound, why))
-            }
-        }
+        self.look().await?.ok_or_else(|| {
+            let why = format!("there is no VM {}", self.target());
+            self.error("read the VM", ErrorKind::NotFound, why)
+        })
     }
 
     /// The VM, read fresh, if it is there.
