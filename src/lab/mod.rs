@@ -215,7 +215,7 @@ impl Lab {
         if let Some(missing) = options.only.iter().find(|wanted| !BUILT.contains(wanted)) {
             return Err(LabError::NotBuilt(*missing));
         }
-        let faults = Faults::default();
+        let faults = Faults::seeded(options.seed);
         for rule in &options.faults {
             faults.add(rule.clone());
         }

@@ -9,6 +9,7 @@ use tierwright::provider::{self, Provider};
 use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
+use crate::recorder::Wanted;
 
 /// What a provider is judged against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,12 @@ impl Subject {
             image: "tmpl-debian-12",
             server: Server::Lab(lab),
         }
+    }
+
+    /// A VM to be made there.
+    pub async fn wanted(&self, name: &str) -> Wanted {
+        let capabilities = self.provider.capabilities().await.expect("it answers");
+        if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) }
     }
 
     /// The lab behind it.
