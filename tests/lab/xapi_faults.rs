@@ -54,7 +54,8 @@ async fn calls_and_tasks_fail_with_the_code_they_are_told() {
 #[tokio::test]
 async fn a_hidden_vm_is_missing_from_listings_and_there_when_asked_for() {
     let (lab, xapi) = ready(options()).await;
-    let (vm, uuid) = (xapi.vm("legacy-002").await, lab.world().with(|w| w.vm_named("legacy-002").map(|vm| vm.instance_uuid)));
+    let (vm, uuid) =
+        (xapi.vm("legacy-002").await, lab.world().with(|w| w.vm_named("legacy-002").map(|vm| vm.instance_uuid)));
     let (before, counted) = vms(&xapi).await;
     assert_eq!(counted, before);
     let rule = lab.faults().add(FaultRule::always(None, Some("legacy-002"), Effect::Hide));
@@ -102,7 +103,9 @@ async fn rights_are_refused_by_message_and_by_vm_and_missing_from_the_list() {
     lab.faults().add(FaultRule::always(None, None, Effect::Deny("VM.destroy".into())));
     lab.faults().add(FaultRule::always(None, Some("legacy-001"), Effect::Deny("VM.set_name_label".into())));
     assert!(!rights().await.contains(&"vm.destroy".to_owned()));
-    let denied = |right: &str| ("RBAC_PERMISSION_DENIED".to_owned(), vec![right.to_owned(), "No permission in user session".to_owned()]);
+    let denied = |right: &str| {
+        ("RBAC_PERMISSION_DENIED".to_owned(), vec![right.to_owned(), "No permission in user session".to_owned()])
+    };
     assert_eq!(xapi.refused("VM.destroy", json!([one])).await, denied("vm.destroy"));
     assert_eq!(xapi.refused("VM.set_name_label", json!([one, "x"])).await, denied("vm.set_name_label"));
     xapi.ok("VM.set_name_label", json!([other, "renamed"])).await;

@@ -59,7 +59,8 @@ async fn a_dead_master_answers_nobody_and_its_members_point_at_it_until_one_is_p
     let old = Xapi::logged_in(&endpoint, 0).await;
     let pool = lab.pool(POOL).expect("a pool");
     // A call that waits is cut off with everything else.
-    let waiting = old.try_call("event.from", json!([["task"], text(&old.events(&["vm"], "", 0.0).await["token"]), 600.0]));
+    let waiting =
+        old.try_call("event.from", json!([["task"], text(&old.events(&["vm"], "", 0.0).await["token"]), 600.0]));
     let (answer, ()) = tokio::join!(waiting, pool.kill(0));
     assert!(answer.is_err());
     assert!(old.try_call("VM.get_all", json!([])).await.is_err());

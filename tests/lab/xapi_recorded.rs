@@ -51,13 +51,17 @@ fn shape(value: &Value, path: &str, out: &mut BTreeSet<String>) {
         }
         // Records by reference.
         Value::Object(fields) if fields.values().any(is_record) => {
-            fields.values().for_each(|record| shape(record, &format!("{path}/*"), out));
+            for record in fields.values() {
+                shape(record, &format!("{path}/*"), out);
+            }
         }
         Value::Object(fields) if path.ends_with("valid_ref_counts") => {
             out.extend(fields.keys().map(|key| format!("{path}/{key}")));
         }
         Value::Array(items) if items.iter().any(is_record) => {
-            items.iter().for_each(|item| shape(item, &format!("{path}[]"), out));
+            for item in items {
+                shape(item, &format!("{path}[]"), out);
+            }
         }
         Value::Object(_) => drop(out.insert(format!("{path}: map"))),
         Value::Array(_) => drop(out.insert(format!("{path}: list"))),
@@ -79,13 +83,16 @@ impl Ids {
     /// What the lab answered stands for what was recorded.
     fn learn(&mut self, theirs: &Value, ours: &Value) {
         let pair = |theirs: &Value, ours: &Value| Some((theirs.as_str()?.to_owned(), ours.as_str()?.to_owned()));
-        self.0.extend(pair(theirs, ours).filter(|(theirs, _)| theirs.starts_with("OpaqueRef:") && theirs != "OpaqueRef:NULL"));
+        self.0.extend(
+            pair(theirs, ours).filter(|(theirs, _)| theirs.starts_with("OpaqueRef:") && theirs != "OpaqueRef:NULL"),
+        );
         self.0.extend(pair(&theirs["token"], &ours["token"]));
     }
 }
 
 async fn ids(xapi: &Xapi) -> Ids {
-    let first = async |class: &str, name: &str| text(&xapi.ok(&format!("{class}.get_by_name_label"), json!([name])).await[0]);
+    let first =
+        async |class: &str, name: &str| text(&xapi.ok(&format!("{class}.get_by_name_label"), json!([name])).await[0]);
     let fixed = [
         ("OpaqueRef:48ac7dcf-8095-8580-aee0-342e788fc747", xapi.session.clone()),
         ("OpaqueRef:ee8ebaeb-8626-61d7-15f1-86e49438642a", xapi.session.clone()),
@@ -122,14 +129,17 @@ fn differences(file: &str, theirs: &Value, ours: &Value, ids: &Ids, found: &mut 
         out
     };
     let (theirs, ours) = (of(&recorded), of(ours));
-    // More kinds of events than were recorded are no difference: the lab has more objects than that server had.
-    let kinds = |shape: &BTreeSet<String>| -> BTreeSet<String> {
-        shape.iter().filter_map(|path| path.split_once('>').map(|(kind, _)| kind.to_owned())).collect()
-    };
-    let recorded_kinds = kinds(&theirs);
-    let extra = |path: &String| path.split_once('>').is_some_and(|(kind, _)| !recorded_kinds.contains(kind));
-    found.extend(theirs.difference(&ours).map(|path| (file.to_owned(), '-', path.clone())));
-    found.extend(ours.difference(&theirs).filter(|path| !extra(path)).map(|path| (file.to_owned(), '+', path.clone())));
+    // More kinds of events than were recorded are no difference: the lab has more objects than that server had. A kind
+    // that is missing is one.
+    let kind = |path: &String| path.split_once('>').map(|(kind, _)| format!("{kind}>"));
+    let kinds = |shape: &BTreeSet<String>| shape.iter().filter_map(kind).collect::<BTreeSet<String>>();
+    let (recorded_kinds, our_kinds) = (kinds(&theirs), kinds(&ours));
+    let lacking = recorded_kinds.difference(&our_kinds).map(|kind| (file.to_owned(), '-', kind.clone()));
+    found.extend(lacking);
+    let both =
+        |path: &&String| kind(path).is_none_or(|kind| recorded_kinds.contains(&kind) && our_kinds.contains(&kind));
+    found.extend(theirs.difference(&ours).filter(both).map(|path| (file.to_owned(), '-', path.clone())));
+    found.extend(ours.difference(&theirs).filter(both).map(|path| (file.to_owned(), '+', path.clone())));
 }
 
 #[tokio::test]
