@@ -4,7 +4,7 @@
 //!  vendors' clients, our providers          tests, demo
 //!            | https                            | calls
 //!            v                                  v
-//!   listener.rs -> vsphere/ ---------------> world/  <- clock.rs
+//!   listener.rs -> vsphere/ xenserver/ ----> world/  <- clock.rs
 //!                     |  ^ what goes wrong: faults.rs
 //!                     +--> what was asked:  record.rs
 //! ```
@@ -21,6 +21,7 @@ pub mod record;
 pub mod settings;
 pub mod vsphere;
 pub mod world;
+pub mod xenserver;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use command::{LabArgs, run};
 pub use faults::{Effect, FaultRule, Faults, NamedFault};
 pub use record::{CallOutcome, CallRecord, Record};
 pub use world::{World, WorldHandle};
+pub use xenserver::PoolControl;
 
 use crate::model::HypervisorType;
 
@@ -44,7 +46,7 @@ pub const ESXI: &str = "esx-lab";
 pub const XENSERVER: &str = "xs-hosted";
 
 /// The fronts that are built.
-pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere];
+pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Xenserver];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -183,6 +185,16 @@ pub struct Lab {
 pub(in crate::lab) trait Speaks: std::fmt::Debug + Send + Sync {
     /// Ends all sessions, as a server that was restarted.
     fn end_sessions(&self);
+
+    /// Stops listeners of its own; what is to be awaited.
+    fn stop(&self) -> Vec<tokio::task::JoinHandle<()>> {
+        Vec::new()
+    }
+
+    /// A hold on its members, where it is a pool.
+    fn pool(&self) -> Option<PoolControl> {
+        None
+    }
 }
 
 #[derive(Debug)]
@@ -214,7 +226,8 @@ impl Lab {
         for kind in BUILT.iter().filter(|kind| options.only.is_empty() || options.only.contains(kind)) {
             match kind {
                 HypervisorType::Vsphere => lab.start_vsphere(&options).await?,
-                HypervisorType::Xenserver | HypervisorType::Hyperv => return Err(LabError::NotBuilt(*kind)),
+                HypervisorType::Xenserver => lab.start_xenserver(&options).await?,
+                HypervisorType::Hyperv => return Err(LabError::NotBuilt(*kind)),
             }
         }
         Ok(lab)
@@ -247,6 +260,27 @@ impl Lab {
         let front = vsphere::Front::new(self.parts(&endpoint, &world, options));
         let task = tokio::spawn(listener::serve(listener, front.clone().router(), self.stop.subscribe()));
         self.fronts.push(Front { endpoint, world, tasks: vec![task], speaks: front });
+        Ok(())
+    }
+
+    /// A pool of as many members as its world has hosts.
+    async fn start_xenserver(&mut self, options: &LabOptions) -> Result<(), LabError> {
+        let world = world::seed::pool(options.seed, options.vms, self.clock.now_ms());
+        let members = world.hosts.len();
+        let world = self.handle(world, options);
+        let bound = xenserver::bind((options.bind, self.port(options)).into(), members).await?;
+        let (username, password) = options.login(XENSERVER, "svc-tierwright");
+        let endpoint = LabEndpoint {
+            name: XENSERVER.into(),
+            hypervisor: HypervisorType::Xenserver,
+            urls: bound.sockets().iter().map(|socket| format!("https://{socket}")).collect(),
+            pins: bound.pins(),
+            auth: None,
+            username,
+            password,
+        };
+        let front = xenserver::Front::serve(self.parts(&endpoint, &world, options), bound);
+        self.fronts.push(Front { endpoint, world, tasks: Vec::new(), speaks: front });
         Ok(())
     }
 
@@ -289,6 +323,11 @@ impl Lab {
         self.fronts.iter().find(|front| front.endpoint.name == endpoint).map(|front| front.world.clone())
     }
 
+    /// A hold on the members of the pool of this name.
+    pub fn pool(&self, endpoint: &str) -> Option<PoolControl> {
+        self.fronts.iter().find(|front| front.endpoint.name == endpoint)?.speaks.pool()
+    }
+
     /// What was asked of it.
     pub fn record(&self) -> Record {
         self.record.clone()
@@ -321,7 +360,7 @@ impl Lab {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         for front in std::mem::take(&mut self.fronts) {
-            for task in front.tasks {
+            for task in front.tasks.into_iter().chain(front.speaks.stop()) {
                 let _ = task.await;
             }
         }
@@ -332,9 +371,8 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         for front in &self.fronts {
-            for task in &front.tasks {
-                task.abort();
-            }
+            front.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+            front.speaks.stop().iter().for_each(tokio::task::JoinHandle::abort);
         }
     }
 }
