@@ -15,8 +15,10 @@
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
+mod cloud_init;
 pub mod vsphere;
 mod wrap;
+pub mod xenserver;
 
 use std::sync::Arc;
 
@@ -32,13 +34,14 @@ use crate::settings::EndpointSettings;
 pub fn connect(settings: &EndpointSettings) -> Result<Arc<dyn Provider>, ProviderError> {
     let provider: Arc<dyn Provider> = match settings.hypervisor {
         HypervisorType::Vsphere => Arc::new(vsphere::Vsphere::new(settings)?),
-        HypervisorType::Hyperv | HypervisorType::Xenserver => {
+        HypervisorType::Xenserver => Arc::new(xenserver::Xenserver::new(settings)?),
+        HypervisorType::Hyperv => {
             return Err(ProviderError {
                 kind: ErrorKind::Unsupported,
                 endpoint: settings.name.clone(),
                 operation: "connect".to_owned(),
                 vm: None,
-                message: format!("this version speaks vsphere only, not {}", settings.hypervisor),
+                message: format!("this version does not speak {} yet", settings.hypervisor),
                 source: None,
             });
         }
