@@ -14,6 +14,7 @@
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
+pub mod hyperv;
 pub mod vsphere;
 mod wrap;
 

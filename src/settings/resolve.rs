@@ -159,6 +159,7 @@ fn resolve_endpoint(written: WrittenEndpoint, folder: &Path, limits: Limits) -> 
         name: written.name?.value,
         hypervisor: written.hypervisor?,
         urls: written.urls,
+        auth: written.auth.unwrap_or_default(),
         username: credentials.username?,
         password,
         trust,

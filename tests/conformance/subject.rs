@@ -6,7 +6,7 @@ use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER};
 use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
 
@@ -143,6 +143,7 @@ fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
         name: EndpointName::new(&endpoint.name).expect("a name"),
         hypervisor: HypervisorType::Vsphere,
         urls: vec![endpoint.url.clone()],
+        auth: Auth::default(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
         trust: Trust::Pins(vec![pin]),

@@ -11,7 +11,7 @@ use tierwright::model::{EndpointName, HypervisorType, Secret};
 use tierwright::outcome;
 use tierwright::plan::{Action, BlockCode, EndpointState, Limits, Manage, Plan};
 use tierwright::session::{Look, LookRequest, Session};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Settings, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Settings, Trust};
 use tierwright::shutdown::Shutdown;
 
 use crate::fixtures::{INSTALLATION, endpoint, memory_of, noon, own_id, told};
@@ -48,6 +48,7 @@ pub fn settings(dir: &Path, manage: Manage) -> Settings {
         name: EndpointName::new("vc").unwrap(),
         hypervisor: HypervisorType::Vsphere,
         urls: vec!["https://vc.invalid/sdk".into()],
+        auth: Auth::default(),
         username: "test".into(),
         password: PasswordFrom::Given(Secret::new("canary-password".into())),
         trust: Trust::SystemRoots,
