@@ -32,13 +32,14 @@ use crate::settings::EndpointSettings;
 pub fn connect(settings: &EndpointSettings) -> Result<Arc<dyn Provider>, ProviderError> {
     let provider: Arc<dyn Provider> = match settings.hypervisor {
         HypervisorType::Vsphere => Arc::new(vsphere::Vsphere::new(settings)?),
-        HypervisorType::Hyperv | HypervisorType::Xenserver => {
+        HypervisorType::Hyperv => Arc::new(hyperv::Hyperv::new(settings)?),
+        HypervisorType::Xenserver => {
             return Err(ProviderError {
                 kind: ErrorKind::Unsupported,
                 endpoint: settings.name.clone(),
                 operation: "connect".to_owned(),
                 vm: None,
-                message: format!("this version speaks vsphere only, not {}", settings.hypervisor),
+                message: format!("this version does not speak {}", settings.hypervisor),
                 source: None,
             });
         }

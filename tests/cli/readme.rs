@@ -6,27 +6,34 @@ fn text(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("part of the crate")
 }
 
-#[test]
-fn readme_lists_exactly_the_rights_that_check_asks_for() {
-    let code = text("src/provider/vsphere/rights.rs");
+/// The rights in a provider's list, as README tells them.
+fn asked(code: &str) -> Vec<String> {
     let list =
         code.split_once("const NEEDED").and_then(|(_, rest)| rest.split_once("];")).expect("the list is there").0;
-    let asked: Vec<String> = list
-        .lines()
+    list.lines()
         .filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("\"),"))
         .filter_map(|line| line.split_once("\", \""))
         .map(|(right, needed_for)| format!("| `{right}` | {needed_for} |"))
-        .collect();
-    assert!(asked.len() > 15, "{asked:?}");
+        .collect()
+}
+
+/// The rows of the table below a comment.
+fn told(readme: &str, comment: &str) -> Vec<String> {
+    let table = readme.lines().skip_while(|line| !line.starts_with(comment)).skip(3);
+    table.take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+}
+
+#[test]
+fn readme_lists_exactly_the_rights_that_check_asks_for() {
     let readme = text("README.md");
-    let told: Vec<String> = readme
-        .lines()
-        .skip_while(|line| !line.starts_with("<!-- rights"))
-        .skip(3)
-        .take_while(|line| line.starts_with('|'))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(told, asked);
+    for (file, comment, least) in [
+        ("src/provider/vsphere/rights.rs", "<!-- rights", 15),
+        ("src/provider/hyperv/rights.rs", "<!-- hyperv rights", 4),
+    ] {
+        let asked = asked(&text(file));
+        assert!(asked.len() > least, "{asked:?}");
+        assert_eq!(told(&readme, comment), asked, "{file}");
+    }
 }
 
 #[test]

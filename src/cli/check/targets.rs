@@ -50,8 +50,7 @@ fn missing(tier: &Tier, observed: &Observed) -> Vec<String> {
 }
 
 fn has_image(observed: &Observed, source: &str) -> bool {
-    observed.catalog.image_of(source).is_some()
-        || observed.vms.iter().any(|vm| *vm.name == *source)
+    observed.catalog.image_of(source).is_some() || observed.vms.iter().any(|vm| *vm.name == *source)
 }
 
 fn missing_placement(tier: &Tier, catalog: &Catalog) -> Vec<String> {

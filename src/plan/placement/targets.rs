@@ -78,7 +78,11 @@ pub fn network(target: &NetworkTarget, endpoint: &EndpointName, observed: &Obser
 pub fn storage(target: &str, endpoint: &EndpointName, observed: &Observed) -> Result<(), No> {
     let catalog = &observed.catalog;
     let known = catalog.storage.iter().map(|storage| &*storage.name);
-    if catalog.storage_of(target).is_some() { Ok(()) } else { Err(missing("storage", target, endpoint.as_str(), known)) }
+    if catalog.storage_of(target).is_some() {
+        Ok(())
+    } else {
+        Err(missing("storage", target, endpoint.as_str(), known))
+    }
 }
 
 fn image(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observed: &Observed) -> Result<(), No> {

@@ -112,6 +112,7 @@ impl Reference {
     }
 
     /// One key.
+    #[cfg(test)]
     pub(super) fn key(&self, name: &str) -> Option<&str> {
         let found = self.selectors.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())

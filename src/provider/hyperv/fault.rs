@@ -135,11 +135,6 @@ impl Fault {
     pub(super) fn is_too_large(&self) -> bool {
         self.kind == "EncodingLimit" || self.words.contains("maximum envelope size")
     }
-
-    /// The state wished for is there already, or the object is busy getting there.
-    pub(super) fn is_invalid_state(&self) -> bool {
-        matches!(self.code, 32_775 | 4097)
-    }
 }
 
 fn returned_kind(value: u64) -> ErrorKind {
