@@ -16,6 +16,7 @@ pub mod endpoints;
 pub mod events;
 pub mod gate;
 pub mod ids;
+pub mod import;
 pub mod inventory;
 pub mod journal;
 pub mod lab;

@@ -15,7 +15,7 @@ use rules::{core_finding, lab_finding, time_or_chance_finding};
 use tokens::{Token, production_tokens};
 
 /// Modules of the pure core: `src/NAME.rs` or `src/NAME/`.
-const CORE: [&str; 8] = ["model", "diagnostic", "manifest", "mark", "inventory", "diff", "plan", "gate"];
+const CORE: [&str; 9] = ["model", "diagnostic", "manifest", "mark", "inventory", "diff", "plan", "gate", "import"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -17,8 +17,8 @@ pub(super) async fn look(provider: &dyn Provider, step: &Step) -> Result<Found, 
 }
 
 /// May this operation of the step still be done on what was just read?
-pub(super) fn still_safe(run: &ApplyRun<'_>, step: &Step, operation: usize, found: Found) -> Result<(), String> {
-    safety::still_safe(step, operation, &listed(found), &run.policy.installation)
+pub(super) fn still_safe(run: &ApplyRun<'_>, step: &Step, at: safety::Progress, found: Found) -> Result<(), String> {
+    safety::still_safe(step, at, &listed(found), &run.policy.installation)
 }
 
 /// Did the VM become what the step promised?

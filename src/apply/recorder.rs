@@ -13,6 +13,7 @@ use super::ApplyRun;
 use super::checks;
 use crate::events::{Event, chain};
 use crate::journal::Intent;
+use crate::plan::safety::Progress;
 use crate::plan::{Operation, Step};
 use crate::provider::{Call, Halt, IntentId, Outcome, Provider, Recorder};
 
@@ -23,6 +24,8 @@ pub(super) struct StepRecorder<'a> {
     provider: &'a dyn Provider,
     /// Calls let through.
     sent: AtomicUsize,
+    /// How many operations, from the first on, had a call let through.
+    begun: AtomicUsize,
     /// We stopped the guest and owe it a start.
     owes_start: AtomicBool,
 }
@@ -30,7 +33,8 @@ pub(super) struct StepRecorder<'a> {
 impl<'a> StepRecorder<'a> {
     /// For one attempt at one step.
     pub(super) fn new(run: &'a ApplyRun<'a>, step: &'a Step, provider: &'a dyn Provider) -> Self {
-        Self { run, step, provider, sent: AtomicUsize::new(0), owes_start: AtomicBool::new(false) }
+        let (sent, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { run, step, provider, sent, begun, owes_start: AtomicBool::new(false) }
     }
 
     /// Was any mutating call let through? Then another attempt is for the next plan to decide.
@@ -66,11 +70,14 @@ impl Recorder for StepRecorder<'_> {
             let found = checks::look(self.provider, self.step).await;
             let found =
                 found.map_err(|error| Halt::Changed(format!("it could not be read again: {}", chain(&error))))?;
-            checks::still_safe(self.run, self.step, call.operation, found).map_err(Halt::Changed)?;
+            let begun = self.begun.load(Ordering::Relaxed) > call.operation;
+            let at = Progress { operation: call.operation, begun };
+            checks::still_safe(self.run, self.step, at, found).map_err(Halt::Changed)?;
         }
         let intent = Intent { run: &self.run.id, step: self.step, call, at: self.run.clock.now() };
         let id = self.run.journal.intend(&intent).await.map_err(|error| Halt::Journal(chain(&error)))?;
         self.sent.fetch_add(1, Ordering::Relaxed);
+        self.begun.store(call.operation + 1, Ordering::Relaxed);
         let (key, endpoint) = (&self.step.key, &self.step.endpoint);
         tracing::info!(%key, %endpoint, call = call.name, on = call.target, detail = call.detail, "sending");
         self.note_stop(call);

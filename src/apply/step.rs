@@ -16,6 +16,7 @@ use crate::events::{Event, chain};
 use crate::gate::{Conditions, Verdict, gate};
 use crate::ids;
 use crate::model::Secret;
+use crate::plan::safety::Progress;
 use crate::plan::{Operation, Step, memory};
 use crate::provider::{ErrorKind, Found, Halt, Next, Order, Provider, ProviderError, StepError};
 
@@ -89,7 +90,8 @@ async fn attempt_once(run: &ApplyRun<'_>, step: &Step, endpoint: &Endpoint) -> R
     let provider = endpoint.provider().await.map_err(|error| refused(&error, false))?;
     let provider = provider.as_ref();
     let found = checks::look(provider, step).await.map_err(|error| refused(&error, false))?;
-    checks::still_safe(run, step, 0, found).map_err(StepOutcome::Changed)?;
+    let start = Progress { operation: 0, begun: false };
+    checks::still_safe(run, step, start, found).map_err(StepOutcome::Changed)?;
     let user_data = user_data(run, step).await?;
     let order = Order { step, user_data: user_data.as_ref() };
     let recorder = StepRecorder::new(run, step, provider);

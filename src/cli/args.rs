@@ -58,7 +58,7 @@ pub fn base() -> Command {
 
 /// Commands in the order people meet them; a test compares the list with the commands there are.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Look, and change nothing", &["validate", "plan", "drift", "get", "check"]),
+    ("Look, and change nothing", &["validate", "plan", "drift", "get", "check", "import"]),
     ("Make it so", &["apply", "serve", "pause", "resume"]),
     ("Try it without a hypervisor", &["demo", "lab"]),
     ("Set up", &["schema", "completion"]),

@@ -8,7 +8,7 @@
 //! args.rs      flags shared by commands, grouped top-level help      exit.rs   exit codes and the printed error
 //! view.rs      text, tables, JSON and YAML on stdout                 log.rs    tracing to stderr
 //! progress.rs  events -> lines and bars on stderr
-//! validate plan apply drift get check   serve pause   lab demo   schema completion
+//! validate plan apply drift get check import   serve pause   lab demo   schema completion
 //! ```
 
 mod apply;
@@ -20,6 +20,7 @@ mod drift;
 mod edge;
 mod exit;
 mod get;
+mod import;
 mod log;
 mod pause;
 mod plan;
@@ -52,6 +53,8 @@ enum Cmd {
     Get(get::Args),
     /// Test endpoints: reach, certificate, login, rights, what tiers name
     Check(check::Args),
+    /// Print manifests that take over VMs nobody manages
+    Import(import::Args),
     /// Plan again, show it, ask, and do it
     Apply(apply::Args),
     /// Keep it so: the same loop, as a service
@@ -116,6 +119,7 @@ async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
         Cmd::Drift(args) => drift::run(globals, args).await,
         Cmd::Get(args) => get::run(globals, args).await,
         Cmd::Check(args) => check::run(globals, args).await,
+        Cmd::Import(args) => import::run(globals, args).await,
         Cmd::Apply(args) => apply::run(globals, args).await,
         Cmd::Serve(_) => serve::run(globals).await,
         Cmd::Pause(args) => pause::pause(globals, &args),

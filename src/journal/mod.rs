@@ -85,6 +85,9 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> JournalError {
     move |source| JournalError::Database { what, source }
 }
 
+/// Told just before a commit, on the database's own thread.
+pub type CommitWatch = Box<dyn FnMut() + Send>;
+
 /// The open journal. One connection: writes are short, and SQLite lets one through at a time anyway.
 #[derive(Debug)]
 pub struct Journal {
@@ -95,6 +98,16 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal of a state directory, making both when they are missing, and brings its schema up to date.
     pub async fn open(state_dir: &Path) -> Result<Self, JournalError> {
+        Self::open_with(state_dir, None).await
+    }
+
+    /// The same, and `watch` is told just before each commit, that of the schema included. SQLite itself tells, so no
+    /// write can be left out. The commit waits for it: the crash tests kill the program there.
+    pub async fn open_watched(state_dir: &Path, watch: CommitWatch) -> Result<Self, JournalError> {
+        Self::open_with(state_dir, Some(watch)).await
+    }
+
+    async fn open_with(state_dir: &Path, watch: Option<CommitWatch>) -> Result<Self, JournalError> {
         make_private(state_dir)?;
         let path = state_dir.join("journal.db");
         make_private_file(&path)?;
@@ -105,6 +118,13 @@ impl Journal {
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(failed("open the database"))?;
+        if let Some(mut watch) = watch {
+            let mut handle = connection.lock_handle().await.map_err(failed("watch the database"))?;
+            handle.set_commit_hook(move || {
+                watch();
+                true
+            });
+        }
         schema::bring_up_to_date(&mut connection).await?;
         Ok(Self { state_dir: state_dir.to_owned(), connection: Mutex::new(connection) })
     }

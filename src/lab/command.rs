@@ -5,7 +5,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{ClockMode, Lab, LabError, LabOptions, faults};
+use super::{BUILT, ClockMode, Lab, LabError, LabOptions, faults};
 use crate::model::HypervisorType;
 
 /// Flags of `tierwright lab`.
@@ -17,7 +17,7 @@ pub struct LabArgs {
     /// Folder of manifests to name in the settings file
     #[arg(long, value_name = "PATH", default_value = "manifests")]
     pub source: PathBuf,
-    /// Fronts to start, separated by commas (so far only vsphere is built)
+    /// Fronts to start, separated by commas; without it all that are built
     #[arg(long, value_name = "TYPES", value_delimiter = ',', value_parser = front)]
     pub only: Vec<HypervisorType>,
     /// Unmanaged VMs per front
@@ -38,10 +38,12 @@ pub struct LabArgs {
 }
 
 fn front(word: &str) -> Result<HypervisorType, String> {
-    match word {
-        "vsphere" => Ok(HypervisorType::Vsphere),
-        "hyperv" | "xenserver" => Err(format!("the lab has no {word} front yet; built: vsphere")),
-        _ => Err("not a hypervisor type; built: vsphere".into()),
+    let known = [HypervisorType::Vsphere, HypervisorType::Hyperv, HypervisorType::Xenserver];
+    let built = || BUILT.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match known.into_iter().find(|kind| kind.to_string() == word) {
+        Some(kind) if BUILT.contains(&kind) => Ok(kind),
+        Some(kind) => Err(format!("the lab has no {kind} front yet; built: {}", built())),
+        None => Err(format!("not a hypervisor type; built: {}", built())),
     }
 }
 
@@ -67,13 +69,13 @@ pub async fn run(args: LabArgs) -> Result<(), LabError> {
     })
     .await?;
     for endpoint in lab.endpoints() {
-        say!(io::stderr(), "{} ({}) at {}", endpoint.name, endpoint.hypervisor, endpoint.url);
+        say!(io::stderr(), "{} ({}) at {}", endpoint.name, endpoint.hypervisor, endpoint.urls.join(", "));
         match args.settings {
             // Simulated machines only; without a settings file there is no other way to learn it.
             None => say!(io::stderr(), "  user {}, password {}", endpoint.username, endpoint.password),
             Some(_) => say!(io::stderr(), "  user {}, password in the settings' secrets folder", endpoint.username),
         }
-        say!(io::stderr(), "  certificate {}", endpoint.pin_sha256);
+        say!(io::stderr(), "  certificate {}", endpoint.pins.join(", "));
     }
     if let Some(file) = &args.settings {
         let source = std::path::absolute(&args.source).unwrap_or(args.source);

@@ -1,7 +1,8 @@
 //! Rules that make a lab misbehave on purpose: operation, target and nth call -> what goes wrong.
 //!
 //! Rules come from a YAML file (`--faults FILE`) or are set in code while the lab runs. They are deterministic: each
-//! rule counts the calls that match it and acts on a range of them, never by chance or wall time.
+//! rule counts the calls that match it and acts on a range of them, or on a share of that range drawn from the lab's
+//! seed and the rule's number; never by true chance or wall time. Equal seed, rules and calls, equal faults.
 //!
 //! ```yaml
 //! - operation: CloneVM_Task          # a wire name; left out: any operation
@@ -10,16 +11,20 @@
 //!   times: 1                         # on how many; left out: for ever
 //!   effect: loseReply
 //! - {operation: RetrievePropertiesEx, effect: {delayMs: 500}}
+//! - {operation: PowerOnVM_Task, percent: 20, effect: loseReply}    # a seeded fifth of them
 //! - {operation: ReconfigVM_Task, effect: {failTask: {fault: GenericVmConfigFault, message: "disk on fire"}}}
 //! ```
 //!
 //! Some effects describe a state rather than a call and need only a target: `hide`, `unsetConfig`, `ignoreShutdown`, and
-//! `deny` without an operation. They hold while they are in force, whatever `from` and `times` say.
+//! `deny` without an operation. They hold while they are in force, whatever `from`, `times` and `percent` say.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,9 @@ pub struct FaultRule {
     /// On how many matching calls it acts; `None`: on all from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
+    /// Acts on this share of those calls, drawn from the lab's seed; `None`: on all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "a_share")]
+    pub percent: Option<u8>,
     /// What goes wrong.
     #[serde(with = "serde_yaml::with::singleton_map")] // `{delayMs: 500}`, not a YAML tag
     pub effect: Effect,
@@ -44,6 +52,14 @@ pub struct FaultRule {
 
 const fn first() -> u64 {
     1
+}
+
+fn a_share<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u8>, D::Error> {
+    let percent = Option::<u8>::deserialize(from)?;
+    match percent {
+        Some(percent) if percent > 100 => Err(D::Error::custom("percent is 0 to 100")),
+        percent => Ok(percent),
+    }
 }
 
 /// What goes wrong.
@@ -89,7 +105,8 @@ pub struct NamedFault {
 impl FaultRule {
     /// A rule for every call.
     pub fn always(operation: Option<&str>, target: Option<&str>, effect: Effect) -> Self {
-        Self { operation: operation.map(Into::into), target: target.map(Into::into), from: 1, times: None, effect }
+        let (operation, target) = (operation.map(Into::into), target.map(Into::into));
+        Self { operation, target, from: 1, times: None, percent: None, effect }
     }
 
     /// A rule for the nth matching call alone.
@@ -147,11 +164,38 @@ pub struct Faults(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    seed: u64,
     next: u64,
-    rules: Vec<(RuleId, FaultRule, u64)>,
+    rules: Vec<InForce>,
+}
+
+/// A rule and what it has come across so far.
+#[derive(Debug)]
+struct InForce {
+    id: RuleId,
+    rule: FaultRule,
+    /// Calls that matched.
+    count: u64,
+    /// Of its own, so that one rule more or less changes nothing for the others.
+    dice: StdRng,
+}
+
+impl InForce {
+    /// Counts a call that matches; does the rule act on it?
+    fn acts(&mut self) -> bool {
+        self.count += 1;
+        // Thrown for each call that matches, so that the n-th has the same luck whatever the range is.
+        let drawn = self.rule.percent.is_none_or(|percent| self.dice.random_range(0..100_u8) < percent);
+        self.rule.acts_on(self.count) && drawn
+    }
 }
 
 impl Faults {
+    /// No rules yet; shares will be drawn from this seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inner { seed, ..Inner::default() })))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,7 +205,8 @@ impl Faults {
         let mut inner = self.lock();
         inner.next += 1;
         let id = RuleId(inner.next);
-        inner.rules.push((id, rule, 0));
+        let dice = StdRng::seed_from_u64(inner.seed ^ inner.next.rotate_left(32));
+        inner.rules.push(InForce { id, rule, count: 0, dice });
         id
     }
 
@@ -169,7 +214,7 @@ impl Faults {
     pub fn remove(&self, id: RuleId) -> bool {
         let mut inner = self.lock();
         let before = inner.rules.len();
-        inner.rules.retain(|(known, ..)| *known != id);
+        inner.rules.retain(|known| known.id != id);
         inner.rules.len() != before
     }
 
@@ -180,20 +225,16 @@ impl Faults {
 
     /// How many calls a rule has matched so far.
     pub fn matched(&self, id: RuleId) -> u64 {
-        self.lock().rules.iter().find(|(known, ..)| *known == id).map_or(0, |(.., count)| *count)
+        self.lock().rules.iter().find(|known| known.id == id).map_or(0, |known| known.count)
     }
 
     /// Counts a call against every rule about calls, and returns the effects that are due.
     pub(in crate::lab) fn on_call(&self, operation: &str, names: &[&str]) -> Vec<Effect> {
         let mut inner = self.lock();
         let mut due = Vec::new();
-        for (_, rule, count) in &mut inner.rules {
-            if rule.is_state() || !rule.covers(operation, names) {
-                continue;
-            }
-            *count += 1;
-            if rule.acts_on(*count) {
-                due.push(rule.effect.clone());
+        for known in &mut inner.rules {
+            if !known.rule.is_state() && known.rule.covers(operation, names) && known.acts() {
+                due.push(known.rule.effect.clone());
             }
         }
         due
@@ -201,9 +242,7 @@ impl Faults {
 
     /// The rules about the state of VMs, as they stand now.
     pub(in crate::lab) fn on_state(&self) -> StateRules {
-        StateRules(
-            self.lock().rules.iter().filter(|(_, rule, _)| rule.is_state()).map(|(_, rule, _)| rule.clone()).collect(),
-        )
+        StateRules(self.lock().rules.iter().map(|known| &known.rule).filter(|rule| rule.is_state()).cloned().collect())
     }
 }
 
@@ -268,6 +307,24 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_drawn_from_the_seed_alone_and_each_rule_has_its_own_luck() {
+        let drawn = |seed: u64, others: usize| {
+            let faults = Faults::seeded(seed);
+            let share = FaultRule { percent: Some(30), ..FaultRule::always(Some("Login"), None, Effect::Drop) };
+            faults.add(share);
+            for _ in 0..others {
+                faults.add(FaultRule { percent: Some(50), ..FaultRule::always(None, None, Effect::LoseReply) });
+            }
+            let acts = |_| faults.on_call("Login", &[]).contains(&Effect::Drop);
+            (0..1000).map(acts).collect::<Vec<bool>>()
+        };
+        assert_eq!(drawn(7, 0), drawn(7, 3));
+        assert_ne!(drawn(7, 0), drawn(8, 0));
+        let hits = drawn(7, 0).into_iter().filter(|acts| *acts).count();
+        assert!((200..400).contains(&hits), "{hits} of 1000");
+    }
+
+    #[test]
     fn rules_read_back_from_their_documented_form() {
         let text = "- {operation: CloneVM_Task, target: a, times: 1, effect: loseReply}\n\
                     - {target: b, effect: hide}\n\
@@ -277,6 +334,10 @@ mod tests {
         let rules: Vec<FaultRule> = serde_yaml::from_str(text).expect("rules");
         assert_eq!(rules.len(), 5);
         assert_eq!(rules[3].effect, Effect::DelayMs(500));
-        assert!(serde_yaml::from_str::<Vec<FaultRule>>("- {efect: hide}").is_err());
+        let share: Vec<FaultRule> = serde_yaml::from_str("- {percent: 20, effect: drop}").expect("a rule");
+        assert_eq!(share[0].percent, Some(20));
+        for wrong in ["- {efect: hide}", "- {percent: 101, effect: drop}"] {
+            assert!(serde_yaml::from_str::<Vec<FaultRule>>(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -24,6 +24,7 @@ pub mod world;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -39,6 +40,11 @@ use crate::model::HypervisorType;
 pub const VCENTER: &str = "vc-prod";
 /// Name of the standalone ESXi endpoint.
 pub const ESXI: &str = "esx-lab";
+/// Name of the XenServer pool, as the examples use it.
+pub const XENSERVER: &str = "xs-hosted";
+
+/// The fronts that are built.
+pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -47,7 +53,7 @@ pub struct LabOptions {
     pub seed: u64,
     /// Unmanaged VMs per front.
     pub vms: usize,
-    /// Which fronts; empty: all that are built.
+    /// Which fronts; empty: all that are [`BUILT`].
     pub only: Vec<HypervisorType>,
     /// Also a standalone ESXi host, as endpoint [`ESXI`].
     pub esxi: bool,
@@ -70,7 +76,7 @@ impl Default for LabOptions {
         Self {
             seed: 1,
             vms: 12,
-            only: Vec::new(),
+            only: vec![HypervisorType::Vsphere],
             esxi: false,
             login: None,
             faults: Vec::new(),
@@ -82,6 +88,23 @@ impl Default for LabOptions {
     }
 }
 
+impl LabOptions {
+    /// User and password of a front.
+    fn login(&self, front: &str, own_user: &str) -> (String, String) {
+        self.login.clone().unwrap_or_else(|| (own_user.to_owned(), format!("lab-{front}-{}", self.seed)))
+    }
+}
+
+/// What a front is made of.
+#[derive(Debug)]
+pub(in crate::lab) struct FrontParts {
+    pub endpoint: LabEndpoint,
+    pub world: WorldHandle,
+    pub record: Record,
+    pub faults: Faults,
+    pub seed: u64,
+}
+
 /// Where a front listens and how to get in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabEndpoint {
@@ -89,21 +112,30 @@ pub struct LabEndpoint {
     pub name: String,
     /// What it speaks.
     pub hypervisor: HypervisorType,
-    /// Its URL.
-    pub url: String,
-    /// SHA-256 of its certificate's DER, lower-case hex.
-    pub pin_sha256: String,
+    /// Its URLs: one, or one per host of a pool or cluster.
+    pub urls: Vec<String>,
+    /// SHA-256 of each certificate's DER, lower-case hex, in the order of the URLs.
+    pub pins: Vec<String>,
+    /// The settings' word for how to log in, where the type has a choice.
+    pub auth: Option<&'static str>,
     /// A user with all rights.
     pub username: String,
     /// That user's password. It guards simulated machines only.
     pub password: String,
 }
 
+impl LabEndpoint {
+    /// The first URL.
+    pub fn url(&self) -> &str {
+        self.urls.first().map_or("", String::as_str)
+    }
+}
+
 /// Why a lab could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// A front that is asked for is not built yet.
-    #[error("the lab has no {0} front yet: only vsphere")]
+    #[error("the lab has no {0} front yet")]
     NotBuilt(HypervisorType),
     /// It would be reachable from other machines.
     #[error("the lab listens on this machine only; {0} is not a loopback address")]
@@ -147,12 +179,19 @@ pub struct Lab {
     stop: watch::Sender<bool>,
 }
 
+/// What a lab asks of a front, whatever it speaks.
+pub(in crate::lab) trait Speaks: std::fmt::Debug + Send + Sync {
+    /// Ends all sessions, as a server that was restarted.
+    fn end_sessions(&self);
+}
+
 #[derive(Debug)]
 struct Front {
     endpoint: LabEndpoint,
     world: WorldHandle,
-    task: tokio::task::JoinHandle<()>,
-    vsphere: std::sync::Arc<vsphere::Front>,
+    /// One per listener.
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    speaks: Arc<dyn Speaks>,
 }
 
 impl Lab {
@@ -161,54 +200,78 @@ impl Lab {
         if !options.bind.is_loopback() {
             return Err(LabError::NotLoopback(options.bind));
         }
-        if let Some(missing) = options.only.iter().find(|wanted| **wanted != HypervisorType::Vsphere) {
+        if let Some(missing) = options.only.iter().find(|wanted| !BUILT.contains(wanted)) {
             return Err(LabError::NotBuilt(*missing));
         }
-        let faults = Faults::default();
+        let faults = Faults::seeded(options.seed);
         for rule in &options.faults {
             faults.add(rule.clone());
         }
         let (stop, _) = watch::channel(false);
         let clock = LabClock::new(options.clock);
         let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
-        lab.start_vsphere(&options, VCENTER, false).await?;
-        if options.esxi {
-            lab.start_vsphere(&options, ESXI, true).await?;
+        // In this order whatever order they are asked for in: ports and ids follow from it.
+        for kind in BUILT.iter().filter(|kind| options.only.is_empty() || options.only.contains(kind)) {
+            match kind {
+                HypervisorType::Vsphere => lab.start_vsphere(&options).await?,
+                HypervisorType::Xenserver | HypervisorType::Hyperv => return Err(LabError::NotBuilt(*kind)),
+            }
         }
         Ok(lab)
     }
 
-    async fn start_vsphere(&mut self, options: &LabOptions, name: &str, standalone: bool) -> Result<(), LabError> {
-        let (seed, vms) = (options.seed, options.vms);
-        let mut world = world::seed::world(seed, vms, standalone, self.clock.now_ms());
-        world.pace.percent = i64::from(options.pace_percent);
-        let world = WorldHandle::new(world, self.clock.clone(), self.faults.clone());
-        let port = match options.port {
-            0 => 0,
-            first => first.saturating_add(u16::try_from(self.fronts.len()).unwrap_or(u16::MAX)),
-        };
-        let listener = listener::TlsListener::bind((options.bind, port).into(), &self.stop).await?;
+    async fn start_vsphere(&mut self, options: &LabOptions) -> Result<(), LabError> {
+        self.start_vim(options, VCENTER, false).await?;
+        if options.esxi {
+            self.start_vim(options, ESXI, true).await?;
+        }
+        Ok(())
+    }
+
+    /// A vCenter or a standalone host.
+    async fn start_vim(&mut self, options: &LabOptions, name: &str, standalone: bool) -> Result<(), LabError> {
+        let world = world::seed::world(options.seed, options.vms, standalone, self.clock.now_ms());
+        let world = self.handle(world, options);
+        let listener = listener::TlsListener::bind((options.bind, self.port(options)).into(), &self.stop).await?;
         let own = if standalone { "root" } else { "svc-tierwright@vsphere.local" };
-        let (username, password) =
-            options.login.clone().unwrap_or_else(|| (own.to_owned(), format!("lab-{name}-{seed}")));
+        let (username, password) = options.login(name, own);
         let endpoint = LabEndpoint {
             name: name.into(),
             hypervisor: HypervisorType::Vsphere,
-            url: format!("https://{}/sdk", listener.address()),
-            pin_sha256: listener.pin_sha256().to_owned(),
+            urls: vec![format!("https://{}/sdk", listener.address())],
+            pins: vec![listener.pin_sha256().to_owned()],
+            auth: None,
             username,
             password,
         };
-        let front = vsphere::Front::new(vsphere::FrontParts {
+        let front = vsphere::Front::new(self.parts(&endpoint, &world, options));
+        let task = tokio::spawn(listener::serve(listener, front.clone().router(), self.stop.subscribe()));
+        self.fronts.push(Front { endpoint, world, tasks: vec![task], speaks: front });
+        Ok(())
+    }
+
+    /// A world at this lab's clock, with its faults.
+    fn handle(&self, mut world: World, options: &LabOptions) -> WorldHandle {
+        world.pace.percent = i64::from(options.pace_percent);
+        WorldHandle::new(world, self.clock.clone(), self.faults.clone())
+    }
+
+    /// The port of the next front.
+    fn port(&self, options: &LabOptions) -> u16 {
+        match options.port {
+            0 => 0,
+            first => first.saturating_add(u16::try_from(self.fronts.len()).unwrap_or(u16::MAX)),
+        }
+    }
+
+    fn parts(&self, endpoint: &LabEndpoint, world: &WorldHandle, options: &LabOptions) -> FrontParts {
+        FrontParts {
             endpoint: endpoint.clone(),
             world: world.clone(),
             record: self.record.clone(),
             faults: self.faults.clone(),
-            seed,
-        });
-        let task = tokio::spawn(listener::serve(listener, front.clone().router(), self.stop.subscribe()));
-        self.fronts.push(Front { endpoint, world, task, vsphere: front });
-        Ok(())
+            seed: options.seed,
+        }
     }
 
     /// All fronts.
@@ -250,7 +313,7 @@ impl Lab {
     /// Ends all sessions of all fronts, as if the servers had been restarted: the next call of each client is refused.
     pub fn end_sessions(&self) {
         for front in &self.fronts {
-            front.vsphere.end_sessions();
+            front.speaks.end_sessions();
         }
     }
 
@@ -258,7 +321,9 @@ impl Lab {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         for front in std::mem::take(&mut self.fronts) {
-            let _ = front.task.await;
+            for task in front.tasks {
+                let _ = task.await;
+            }
         }
     }
 }
@@ -267,7 +332,9 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         for front in &self.fronts {
-            front.task.abort();
+            for task in &front.tasks {
+                task.abort();
+            }
         }
     }
 }

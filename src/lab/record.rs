@@ -1,9 +1,12 @@
 //! The record of what was asked of a lab: every call, and which of them changed something.
 //!
-//! In: one entry per call, written by the fronts once it is answered (or deliberately not answered). Out: the entries
-//! in order and the counts by operation. Counts are kept for ever, entries up to [`KEPT`], the newest.
+//! In: one entry per call, written by the fronts when it was done (or deliberately not done) and before anything of the
+//! answer leaves. Out: the entries in order, the counts by operation, and a listener that is told of each entry at that
+//! very moment: a test that must act between a change and its reply does so there. Counts are kept for ever, entries up
+//! to [`KEPT`], the newest.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -55,6 +58,19 @@ struct Inner {
     calls: VecDeque<CallRecord>,
     counts: BTreeMap<String, u64>,
     mutating: BTreeMap<String, u64>,
+    listener: Listener,
+}
+
+type Told = dyn Fn(&CallRecord) + Send + Sync;
+
+/// Who is told of each entry.
+#[derive(Clone, Default)]
+struct Listener(Option<Arc<Told>>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Record {
@@ -75,7 +91,23 @@ impl Record {
         if inner.calls.len() == KEPT {
             inner.calls.pop_front();
         }
-        inner.calls.push_back(call);
+        inner.calls.push_back(call.clone());
+        let listener = inner.listener.clone();
+        drop(inner);
+        if let Listener(Some(listener)) = listener {
+            listener(&call);
+        }
+    }
+
+    /// From now on tells `listener` of each call: after it was done and before its reply, or the cut that stands for
+    /// one, can be noticed by the client. The call waits for the listener, so it should be quick. Replaces the one before.
+    pub fn listen(&self, listener: impl Fn(&CallRecord) + Send + Sync + 'static) {
+        self.lock().listener = Listener(Some(Arc::new(listener)));
+    }
+
+    /// Tells nobody any more.
+    pub fn stop_listening(&self) {
+        self.lock().listener = Listener::default();
     }
 
     /// All kept calls, oldest first.

@@ -27,14 +27,18 @@ pub(in crate::lab) fn write(endpoints: &[LabEndpoint], file: &Path, source: &Pat
         write_private(&password, &endpoint.password).map_err(|source| refuse(&password, source))?;
         let _ = write!(
             text,
-            "  - name: {name}\n    type: {hypervisor}\n    url: {url}\n    \
+            "  - name: {name}\n    type: {hypervisor}\n    {url}\n{auth}    \
              credentials: {{username: {user}, passwordFile: secrets/{name}}}\n    \
-             tls: {{pinSha256: \"{pin}\"}}\n    manage: enforce\n",
+             tls: {{pinSha256: {pin}}}\n    manage: enforce\n",
             name = endpoint.name,
             hypervisor = endpoint.hypervisor,
-            url = quoted(&endpoint.url),
+            url = match endpoint.urls.as_slice() {
+                [one] => format!("url: {}", quoted(one)),
+                many => format!("urls: {}", one_or_list(many)),
+            },
+            auth = endpoint.auth.map(|word| format!("    auth: {word}\n")).unwrap_or_default(),
             user = quoted(&endpoint.username),
-            pin = endpoint.pin_sha256,
+            pin = one_or_list(&endpoint.pins),
         );
     }
     fs::write(file, text).map_err(|source| refuse(file, source))?;
@@ -43,6 +47,14 @@ pub(in crate::lab) fn write(endpoints: &[LabEndpoint], file: &Path, source: &Pat
 
 fn refuse(path: &Path, source: io::Error) -> LabError {
     LabError::Write { path: path.display().to_string(), source }
+}
+
+/// One text as it is, several as a list.
+fn one_or_list(texts: &[String]) -> String {
+    match texts {
+        [one] => quoted(one),
+        many => format!("[{}]", many.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// JSON strings are YAML strings.

@@ -132,6 +132,13 @@ impl Session {
         }
     }
 
+    /// With a journal at hand, which must be that of the settings' stateDir: for tests and embedders.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = OnceCell::new_with(Some(journal));
+        self
+    }
+
     /// The settings it was opened with.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -161,6 +168,17 @@ impl Session {
     pub async fn inventory(&self, events: &EventSink) -> Result<Inventory, SessionError> {
         let history = self.journal().await?.history(self.clock.now()).await?;
         Ok(self.ask(&history, None, events).await?)
+    }
+
+    /// Asks one endpoint, for `import`; with what was there before. Nothing of the answer is kept.
+    pub async fn inventory_of(
+        &self,
+        endpoint: &EndpointName,
+        events: &EventSink,
+    ) -> Result<(Inventory, History), SessionError> {
+        let history = self.journal().await?.history(self.clock.now()).await?;
+        let inventory = self.ask(&history, Some(std::slice::from_ref(endpoint)), events).await?;
+        Ok((inventory, history))
     }
 
     /// Reads the source, asks the endpoints and plans. The one call behind `plan`, `drift`, `apply` and `serve`.

@@ -1,6 +1,7 @@
 //! Which open intents an inventory settles: the effect of a call whose reply was lost is seen on the VM.
 //!
-//! A VM of that identity that can be read shows what became of it, whatever that is; so does the proof that it is gone.
+//! A VM of that identity that can be read shows what became of it, whatever that is, the loss of its mark included (a
+//! release, cut short after its one call); so does the proof that it is gone.
 //! Nothing seen of a create settles nothing: its task may be running still, and the provider looks for that first.
 
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ use uuid::Uuid;
 use super::{Session, SessionError};
 use crate::inventory::{Inventory, Observed};
 use crate::mark::{self, Standing};
-use crate::model::EndpointName;
-use crate::plan::{History, LastInventory, OpenIntent};
+use crate::model::{EndpointName, ObservedVm};
+use crate::plan::{History, LastInventory, LastVm, OpenIntent};
 
 impl Session {
     /// Closes what `inventory` shows the outcome of; `kept` are the endpoints whose answer was whole.
@@ -48,7 +49,7 @@ fn settled(
         Standing::Unfinished { identity, .. } => identity == intent.identity,
         _ => false,
     });
-    if seen {
+    if seen || seen_without_mark(intent, observed, last) {
         return Some("the VM was seen afterwards");
     }
     let knew = |last: &LastInventory, identity: Uuid| {
@@ -56,4 +57,13 @@ fn settled(
     };
     let gone = before.is_some_and(|before| knew(before, intent.identity)) && !knew(last, intent.identity);
     gone.then_some("the VM is gone")
+}
+
+/// Is the VM that was known by this identity listed, readable, and without a mark?
+fn seen_without_mark(intent: &OpenIntent, observed: &Observed, last: &LastInventory) -> bool {
+    let known = |vm: &&LastVm| vm.owned.as_ref().is_some_and(|owned| owned.identity == intent.identity);
+    last.vms.iter().filter(known).any(|known| {
+        let bare = |vm: &&ObservedVm| vm.id == known.id && vm.readable().is_some_and(|config| config.mark.is_none());
+        observed.vms.iter().any(|vm| bare(&vm))
+    })
 }

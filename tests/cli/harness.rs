@@ -106,7 +106,9 @@ pub fn filter(text: &str) -> String {
     while let Some(c) = rest.chars().next() {
         let word_before = out.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric());
         let (replacement, length) = match () {
-            () if shape(rest, "retired-dddddddd") => (Some("retired-<date>"), 16),
+            () if rest.strip_prefix("retired-").is_some_and(|date| leading(date, "d") == 8) => {
+                (Some("retired-<date>"), 16)
+            }
             () if word_before => (None, c.len_utf8()),
             () if shape(rest, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") => (Some("<uuid>"), 36),
             () if shape(rest, "dddd-dd-ddTdd:dd:ddZ") => (Some("<time>"), 20),
@@ -142,8 +144,8 @@ fn is(byte: u8, kind: u8) -> bool {
 
 #[test]
 fn filters_replace_what_differs_and_nothing_else() {
-    let text = "at 2026-11-22T11:08:00Z https://127.0.0.1:43210/sdk 4fe0d3f2-90ab-4cde-8f01-23456789abcd hash 0123456789abcdef. facade 48GiB\n";
-    let expected = "at <time> https://127.0.0.1:<port>/sdk <uuid> hash <digest>. facade 48GiB\n";
+    let text = "at 2026-11-22T11:08:00Z https://127.0.0.1:43210/sdk 4fe0d3f2-90ab-4cde-8f01-23456789abcd hash 0123456789abcdef. facade 48GiB a.retired-20261122\n";
+    let expected = "at <time> https://127.0.0.1:<port>/sdk <uuid> hash <digest>. facade 48GiB a.retired-<date>\n";
     assert_eq!(filter(text), expected);
 }
 

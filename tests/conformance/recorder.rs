@@ -81,23 +81,44 @@ pub async fn execute_some(
 }
 
 /// A VM as a test wants it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Wanted {
     pub name: String,
     pub identity: Uuid,
+    /// Its own id, once known: beforehand where it is ours to choose.
+    own_id: Mutex<Option<OwnId>>,
 }
 
 impl Wanted {
+    /// One whose own id is its identity.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), identity: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()) }
+        let wanted = Self::told(name);
+        wanted.learn(OwnId::new(&wanted.identity.to_string()));
+        wanted
+    }
+
+    /// One whose own id the hypervisor tells once it is there.
+    pub fn told(name: &str) -> Self {
+        let identity = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        Self { name: name.to_owned(), identity, own_id: Mutex::new(None) }
+    }
+
+    /// Notes the own id that the hypervisor gave.
+    pub fn learn(&self, id: OwnId) {
+        *self.own_id.lock().unwrap() = Some(id);
+    }
+
+    pub fn own_id(&self) -> Option<OwnId> {
+        self.own_id.lock().unwrap().clone()
     }
 
     pub fn key(&self) -> VmKey {
         VmKey::new("test", &self.name).unwrap()
     }
 
+    /// The own id of a VM that was found before.
     pub fn id(&self) -> OwnId {
-        OwnId::new(&self.identity.to_string())
+        self.own_id().expect("it was made and found")
     }
 
     pub fn mark(&self, generation: u64, disks: &[&str], nics: &[&str]) -> Mark {
@@ -108,7 +129,7 @@ impl Wanted {
             installation: "test".to_owned(),
             key: self.key(),
             identity: self.identity,
-            own_id: Some(self.id()),
+            own_id: self.own_id(),
             tier: TierName::new("tier-1").unwrap(),
             generation,
             pending: None,

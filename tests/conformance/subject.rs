@@ -9,6 +9,7 @@ use tierwright::provider::{self, Provider};
 use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
+use crate::recorder::Wanted;
 
 /// What a provider is judged against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,12 @@ impl Subject {
         }
     }
 
+    /// A VM to be made there.
+    pub async fn wanted(&self, name: &str) -> Wanted {
+        let capabilities = self.provider.capabilities().await.expect("it answers");
+        if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) }
+    }
+
     /// The lab behind it.
     pub fn of_lab(&self) -> &Lab {
         match &self.server {
@@ -135,18 +142,21 @@ impl Subject {
 }
 
 fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
-    let mut pin = [0; 32];
-    for (at, byte) in pin.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&endpoint.pin_sha256[at * 2..at * 2 + 2], 16).expect("hex");
-    }
+    let pins = endpoint.pins.iter().map(|hex| {
+        let mut pin = [0; 32];
+        for (at, byte) in pin.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex");
+        }
+        pin
+    });
     let settings = EndpointSettings {
         name: EndpointName::new(&endpoint.name).expect("a name"),
-        hypervisor: HypervisorType::Vsphere,
-        urls: vec![endpoint.url.clone()],
+        hypervisor: endpoint.hypervisor,
+        urls: endpoint.urls.clone(),
         auth: Auth::default(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
-        trust: Trust::Pins(vec![pin]),
+        trust: Trust::Pins(pins.collect()),
         manage: Manage::Enforce,
         state: EndpointState::Active,
         parallel: 8,

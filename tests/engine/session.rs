@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tierwright::clock::Clock;
 use tierwright::endpoints::Endpoints;
 use tierwright::events::EventSink;
-use tierwright::model::{EndpointName, HypervisorType, Secret};
+use tierwright::model::{EndpointName, HypervisorType, Secret, VmKey};
 use tierwright::outcome;
 use tierwright::plan::{Action, BlockCode, EndpointState, Limits, Manage, Plan};
 use tierwright::session::{Look, LookRequest, Session};
@@ -168,6 +168,25 @@ async fn a_lost_reply_is_settled_by_looking_and_nothing_is_made_twice() {
     assert!(steps(&second).is_empty(), "{:?}", steps(&second));
     assert!(session.journal().await.unwrap().history(noon()).await.unwrap().open_intents.is_empty());
     assert_eq!(vc.vms.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_reply_to_a_release_is_settled_by_seeing_the_vm_without_its_mark() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "tier.yaml", TIER);
+    write(dir.path(), "vms.yaml", &vm("web", "4GiB", ", onRemove: release"));
+    let vc = shared(Memory::new("vc"));
+    let session = session(dir.path(), &vc, Manage::Suggest);
+    apply(&session, &look(&session).await).await;
+    look(&session).await;
+    fs::remove_file(dir.path().join("manifests/vms.yaml")).unwrap();
+    vc.faults.lock().unwrap().insert(VmKey::parse("web").unwrap(), crate::provider::Fault::LoseReply);
+    assert_eq!(apply(&session, &look(&session).await).await, ["default/web: failed"]);
+    assert!(config(&mut vc.vm(&own_id("web")).unwrap()).mark.is_none());
+    assert_eq!(session.journal().await.unwrap().history(noon()).await.unwrap().open_intents.len(), 1);
+    let second = look(&session).await;
+    assert!(steps(&second).is_empty(), "{:?}", steps(&second));
+    assert!(session.journal().await.unwrap().history(noon()).await.unwrap().open_intents.is_empty());
 }
 
 #[tokio::test]

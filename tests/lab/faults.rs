@@ -1,5 +1,7 @@
 //! What goes wrong on purpose, and the record of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tierwright::lab::{CallOutcome, ClockMode, Effect, FaultRule, Lab, LabOptions, NamedFault};
@@ -43,6 +45,27 @@ async fn a_lost_reply_comes_after_the_change_and_a_dropped_call_before_it() {
     assert_eq!(lab.record().mutating_counts().get("ReconfigVM_Task"), Some(&1));
     let on = lab.record().mutating_on("legacy-007");
     assert_eq!((on.len(), on[0].target.as_str()), (2, vm.as_str()));
+}
+
+#[tokio::test]
+async fn whoever_listens_is_told_after_the_change_and_before_the_client_can_notice() {
+    let (lab, soap) = ready(LabOptions::default()).await;
+    let vm = moref(&lab, "legacy-007");
+    let noticed = Arc::new(AtomicBool::new(false));
+    let (tell, told) = std::sync::mpsc::channel();
+    let (world, seen) = (lab.world(), noticed.clone());
+    lab.record().listen(move |call| {
+        let tasks = world.with(|world| world.tasks().count());
+        let _ = tell.send((call.operation.clone(), call.outcome.clone(), tasks, seen.load(Ordering::SeqCst)));
+    });
+    lab.faults().add(FaultRule::nth("ReconfigVM_Task", None, 1, Effect::LoseReply));
+    let spec = "<spec><annotation>done</annotation></spec>";
+    assert!(soap.try_call("ReconfigVM_Task", "VirtualMachine", &vm, spec).await.is_err());
+    noticed.store(true, Ordering::SeqCst);
+    assert_eq!(told.try_recv(), Ok(("ReconfigVM_Task".to_owned(), CallOutcome::ReplyLost, 1, false)));
+    lab.record().stop_listening();
+    soap.call("ReconfigVM_Task", "VirtualMachine", &vm, spec).await;
+    assert!(told.try_recv().is_err());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn pyvmomi_does_a_vms_whole_life() {
     let (lab, endpoint) = lab(LabOptions::default()).await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/pyvmomi_life.py");
     let output = tokio::task::spawn_blocking(move || {
-        Command::new(python).args([script, &endpoint.url, &endpoint.username, &endpoint.password]).output()
+        Command::new(python).args([script, endpoint.url(), &endpoint.username, &endpoint.password]).output()
     })
     .await
     .expect("joined")

@@ -64,7 +64,7 @@ async fn the_settings_file_points_at_the_lab_and_keeps_passwords_apart() {
         lab.write_settings(&folder.path().join("deep/er"), std::path::Path::new("../manifests")).expect("written");
     let text = std::fs::read_to_string(&file).expect("readable");
     assert!(!text.contains(&endpoint.password));
-    for part in ["vc-prod", "esx-lab", "manage: enforce", &endpoint.url, &endpoint.pin_sha256, "passwordFile"] {
+    for part in ["vc-prod", "esx-lab", "manage: enforce", endpoint.url(), &endpoint.pins[0], "passwordFile"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let settings = tierwright::settings::load(Some(&file)).expect("settings that load");
@@ -85,7 +85,7 @@ async fn fronts_not_built_and_addresses_of_the_network_are_refused() {
     let open = Lab::start(LabOptions { bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED), ..LabOptions::default() }).await;
     assert!(matches!(open, Err(LabError::NotLoopback(_))));
     let (first, _) = lab(LabOptions::default()).await;
-    let port = first.endpoints()[0].url.split(':').nth(2).and_then(|rest| rest.split('/').next()?.parse().ok());
+    let port = first.endpoints()[0].url().split(':').nth(2).and_then(|rest| rest.split('/').next()?.parse().ok());
     let second = Lab::start(LabOptions { port: port.expect("a port"), ..LabOptions::default() }).await;
     assert!(matches!(second, Err(LabError::Listen { .. })));
 }
@@ -93,7 +93,7 @@ async fn fronts_not_built_and_addresses_of_the_network_are_refused() {
 #[tokio::test]
 async fn another_certificate_is_not_taken_for_the_labs() {
     let (_lab, endpoint) = lab(LabOptions::default()).await;
-    let wrong = tierwright::lab::LabEndpoint { pin_sha256: "00".repeat(32), ..endpoint };
+    let wrong = tierwright::lab::LabEndpoint { pins: vec!["00".repeat(32)], ..endpoint };
     let soap = Soap::new(&wrong);
     assert!(soap.try_call("RetrieveServiceContent", "ServiceInstance", "ServiceInstance", "").await.is_err());
 }

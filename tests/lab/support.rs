@@ -54,12 +54,12 @@ pub struct Reply {
 impl Soap {
     pub fn new(endpoint: &LabEndpoint) -> Self {
         let mut pin = [0_u8; 32];
-        for (byte, pair) in pin.iter_mut().zip(endpoint.pin_sha256.as_bytes().chunks(2)) {
+        for (byte, pair) in pin.iter_mut().zip(endpoint.pins[0].as_bytes().chunks(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex");
         }
         let config = tls::client_config(&Trust::Pins(vec![pin])).expect("client settings");
         let client = reqwest::Client::builder().tls_backend_preconfigured(config).build().expect("a client");
-        Self { client, url: endpoint.url.clone(), cookie: Mutex::new(None) }
+        Self { client, url: endpoint.url().to_owned(), cookie: Mutex::new(None) }
     }
 
     /// A client that is logged in.

@@ -142,7 +142,7 @@ async fn stopping_the_lab_ends_calls_that_wait() {
             .await
             .map(|reply| reply.text)
     });
-    let url = lab.endpoints()[0].url.clone();
+    let url = lab.endpoints()[0].url().to_owned();
     tokio::time::timeout(Duration::from_secs(20), lab.stop()).await.expect("stopped");
     assert!(waiting.await.expect("joined").is_err());
     let port = url.split(':').nth(2).and_then(|rest| rest.split('/').next()).expect("a port");

@@ -35,10 +35,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
-use super::LabEndpoint;
-use super::faults::Faults;
-use super::record::Record;
-use super::world::WorldHandle;
+use super::{FrontParts, Speaks};
 use session::{Session, Sessions};
 
 /// The largest request; a real one is below a hundredth of it.
@@ -47,16 +44,6 @@ const MAX_REQUEST: usize = 4 << 20;
 /// As recorded (`basic_container_view.yaml`): clients choose the newest version both know.
 const VERSIONS: &str = r#"<?xml version="1.0" encoding="UTF-8" ?><namespaces version="1.0"><namespace><name>urn:vim25</name><version>8.0.2.0</version><priorVersions><version>8.0.1.0</version><version>8.0.0.0</version><version>7.0.3.0</version><version>7.0.0.0</version><version>6.7</version><version>6.5</version><version>6.0</version><version>5.5</version></priorVersions></namespace></namespaces>
 "#;
-
-/// What a front is made of.
-#[derive(Debug)]
-pub(in crate::lab) struct FrontParts {
-    pub endpoint: LabEndpoint,
-    pub world: WorldHandle,
-    pub record: Record,
-    pub faults: Faults,
-    pub seed: u64,
-}
 
 /// Who the front says it is and whom it lets in.
 #[derive(Debug)]
@@ -103,17 +90,18 @@ impl Front {
             .with_state(self)
     }
 
-    /// Ends all sessions, as a server that was restarted.
-    pub fn end_sessions(&self) {
-        self.sessions().end_all();
-        self.nudge();
-    }
-
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nudge(&self) {
         self.nudge.send_modify(|count| *count += 1);
+    }
+}
+
+impl Speaks for Front {
+    fn end_sessions(&self) {
+        self.sessions().end_all();
+        self.nudge();
     }
 }

@@ -6,6 +6,15 @@ use uuid::Uuid;
 
 use super::{Id, World};
 
+/// How disk files are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// `[datastore] vm/vm.vmdk`; the layer a snapshot adds is `vm-000001.vmdk`.
+    Vmdk,
+    /// `D:\\folder\\vm.vhdx`; the layer a checkpoint adds is `vm_GUID.avhdx`.
+    Vhdx,
+}
+
 /// A virtual disk file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskFile {
@@ -17,6 +26,8 @@ pub struct DiskFile {
     pub parent: Option<Arc<str>>,
     /// Where it lies.
     pub datastore: Id,
+    /// Holds an installed guest with its tools; copies and children hold what their origin holds.
+    pub bootable: bool,
 }
 
 /// The datastore name and the rest of a path such as `[nvme-01] erp/erp.vmdk`.
@@ -43,6 +54,58 @@ impl World {
         }
     }
 
+    /// A path in the folder of another file that no file has yet.
+    fn free_path_beside(&self, other: &str, stem: &str, also_taken: &[Arc<str>]) -> Arc<str> {
+        let folder = other.rsplit_once('\\').map_or("", |(folder, _)| folder);
+        let mut number = 0_u32;
+        loop {
+            let path: Arc<str> = match number {
+                0 => format!("{folder}\\{stem}.vhdx"),
+                n => format!("{folder}\\{stem}_{n}.vhdx"),
+            }
+            .into();
+            if !self.files.contains_key(&path) && !also_taken.contains(&path) {
+                return path;
+            }
+            number += 1;
+        }
+    }
+
+    /// The path of the layer that a snapshot adds to a file.
+    pub(in crate::lab) fn child_path(&mut self, base: &str, taken: &[Arc<str>]) -> Arc<str> {
+        match self.naming {
+            Naming::Vmdk => self.child_vmdk(base, taken),
+            Naming::Vhdx => {
+                let (stem, extension) = base.rsplit_once('.').unwrap_or((base, ""));
+                // A layer on a layer keeps the first stem: `vm_GUID.avhdx` -> `vm_OTHER.avhdx`.
+                let stem = match stem.rsplit_once('_') {
+                    Some((front, id)) if extension == "avhdx" && Uuid::parse_str(id).is_ok() => front,
+                    _ => stem,
+                };
+                let id = self.fresh_uuid().to_string().to_uppercase();
+                format!("{stem}_{id}.avhdx").into()
+            }
+        }
+    }
+
+    /// `x.vmdk` -> `x-000001.vmdk`, counting up.
+    fn child_vmdk(&self, base: &str, taken: &[Arc<str>]) -> Arc<str> {
+        let stem = base.strip_suffix(".vmdk").unwrap_or(base);
+        let is_child = |text: &str| text.len() == 7 && text.starts_with('-');
+        let stem = match stem.len().checked_sub(7).and_then(|at| stem.split_at_checked(at)) {
+            Some((front, back)) if is_child(back) && back[1..].bytes().all(|byte| byte.is_ascii_digit()) => front,
+            _ => stem,
+        };
+        let mut number = 1_u32;
+        loop {
+            let path: Arc<str> = format!("{stem}-{number:06}.vmdk").into();
+            if !self.files.contains_key(&path) && !taken.contains(&path) {
+                return path;
+            }
+            number += 1;
+        }
+    }
+
     /// Makes a file; counts its size as used.
     pub(in crate::lab) fn make_file(&mut self, path: Arc<str>, datastore: Id, capacity: u64, parent: Option<Arc<str>>) {
         let uuid = self.fresh_uuid();
@@ -52,7 +115,8 @@ impl World {
             place.used = place.used.saturating_add(capacity);
         }
         self.linked += usize::from(parent.is_some());
-        self.files.insert(path, DiskFile { uuid, capacity, parent, datastore });
+        let bootable = parent.as_deref().is_some_and(|parent| self.files.get(parent).is_some_and(|file| file.bootable));
+        self.files.insert(path, DiskFile { uuid, capacity, parent, datastore, bootable });
     }
 
     /// Grows a file to a capacity.
@@ -69,8 +133,15 @@ impl World {
     /// Copies a disk's content to a new file beside it, flat.
     pub(in crate::lab) fn copy_file(&mut self, from: &str, vm_name: &str, also_taken: &[Arc<str>]) -> Arc<str> {
         let (datastore, capacity) = self.files.get(from).map_or((Id(0), 0), |file| (file.datastore, file.capacity));
-        let path = self.free_path(datastore, vm_name, also_taken);
+        let bootable = self.files.get(from).is_some_and(|file| file.bootable);
+        let path = match self.naming {
+            Naming::Vmdk => self.free_path(datastore, vm_name, also_taken),
+            Naming::Vhdx => self.free_path_beside(from, vm_name, also_taken),
+        };
         self.make_file(path.clone(), datastore, capacity, None);
+        if let Some(file) = self.files.get_mut(&path) {
+            file.bootable = bootable;
+        }
         path
     }
 

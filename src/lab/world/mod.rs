@@ -7,6 +7,7 @@
 //! task.rs      work that takes lab time, and its outcome
 //! work.rs      what the work does: create, clone, reconfigure, power, destroy; the rules a real host keeps
 //! refusal.rs   why a host says no, in no protocol's words
+//! wmi.rs       what Hyper-V alone keeps of a VM
 //! seed.rs      the inventory the examples name
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod refusal;
 pub mod seed;
 pub mod task;
 pub mod vm;
+pub mod wmi;
 pub mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,12 +32,13 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use files::DiskFile;
+pub use files::{DiskFile, Naming};
 pub use place::{Cluster, Datacenter, Datastore, Distributed, Folder, FolderKind, Host, Link, Network, Pool};
 pub use refusal::Refusal;
 pub use task::{Pace, Task, TaskState};
 pub use vm::{Controller, ControllerKind, Disk, Firmware, Guest, Nic, Power, Question, Snapshot, Vm};
-pub use work::{CloneVm, CreateVm, DeviceEdit, DiskSource, NewDisk, NewNic, NicEdit, VmSpec, Work};
+pub use wmi::{Drive, Vlan, Wmi};
+pub use work::{Act, CloneVm, CreateVm, DeviceEdit, DiskSource, NewDisk, NewNic, NicEdit, VmSpec, Work};
 
 use super::clock::LabClock;
 
@@ -56,6 +59,10 @@ pub struct World {
     pub pace: Pace,
     /// A single host without a management server (ESXi): no clone, no folders.
     pub standalone: bool,
+    /// How disk files are called here.
+    pub naming: Naming,
+    /// First three bytes of the MACs it gives out.
+    pub oui: [u8; 3],
     /// Datacenters.
     pub datacenters: BTreeMap<Id, Datacenter>,
     /// Folders of all kinds, the root folder included.
@@ -101,6 +108,8 @@ impl World {
             change: 1,
             pace: Pace::default(),
             standalone: false,
+            naming: Naming::Vmdk,
+            oui: [0x00, 0x50, 0x56],
             datacenters: BTreeMap::new(),
             folders: BTreeMap::new(),
             clusters: BTreeMap::new(),
@@ -137,13 +146,14 @@ impl World {
         uuid::Builder::from_random_bytes(self.rng.random()).into_uuid()
     }
 
-    /// A MAC of VMware's range for generated addresses (00:50:56:80 to bf), never given out before.
+    /// A MAC of this world's range (VMware's for generated addresses is 00:50:56:80 to bf), never given out before.
     pub(in crate::lab) fn fresh_mac(&mut self) -> String {
         loop {
             let n = self.next_mac;
             self.next_mac = (self.next_mac + 1) % (1 << 22);
             let [_, high, middle, low] = n.to_be_bytes();
-            let mac = format!("00:50:56:{:02x}:{middle:02x}:{low:02x}", 0x80 | high);
+            let [a, b, c] = self.oui;
+            let mac = format!("{a:02x}:{b:02x}:{c:02x}:{:02x}:{middle:02x}:{low:02x}", 0x80 | high);
             // A walk over all VMs only where a person could have chosen such an address by hand.
             if n > 1 << 21 && self.vms.values().any(|vm| vm.nics.iter().any(|nic| *nic.mac == *mac)) {
                 continue;

@@ -34,6 +34,7 @@ impl Pace {
     fn of(self, work: &Work) -> i64 {
         let base = match work {
             Work::Clone(_) => self.clone,
+            Work::Act(act) if act.long => self.clone,
             Work::PowerOn(_) => self.power_on,
             _ => self.other,
         };

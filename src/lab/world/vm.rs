@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Id, Link};
+use super::{Id, Link, Wmi};
 
 /// Firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum ControllerKind {
     LsiSas,
     /// LSI Logic.
     LsiLogic,
+    /// IDE (Hyper-V generation 1 boots from it).
+    Ide,
     /// SATA.
     Sata,
     /// NVMe.
@@ -192,6 +194,8 @@ pub struct Vm {
     pub guest: Guest,
     /// What the host asks, if anything.
     pub question: Option<Question>,
+    /// What Hyper-V alone keeps of it; elsewhere `None`.
+    pub wmi: Option<Box<Wmi>>,
     /// Snapshots, oldest first, each the child of the one before.
     pub snapshots: Vec<Snapshot>,
     /// When it was powered on, lab time in milliseconds.

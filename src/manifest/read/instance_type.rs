@@ -6,7 +6,7 @@ use crate::manifest::codes;
 use crate::manifest::schema::{InstanceTypeManifest, InstanceTypeSpec, NameMetadata};
 
 /// CPUs that a VM can have: above any hypervisor's limit, which the plan knows.
-pub(super) const MAX_CPUS: u32 = 1024;
+pub(crate) const MAX_CPUS: u32 = 1024;
 
 impl Reader<'_> {
     pub(super) fn instance_type(&mut self, mut fields: Fields<'_>) -> InstanceTypeManifest {

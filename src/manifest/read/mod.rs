@@ -16,6 +16,7 @@ mod tier;
 mod values;
 mod virtual_machine;
 
+pub(crate) use instance_type::MAX_CPUS;
 pub use scalars::Words;
 pub(crate) use values::seconds;
 

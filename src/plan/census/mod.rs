@@ -201,6 +201,11 @@ impl<'a> Census<'a> {
         self.past.unlisted.keys().chain(self.past.stripped.keys()).copied()
     }
 
+    /// VMs that were ours when last seen and are listed without a mark that says so.
+    pub fn stripped(&self) -> impl Iterator<Item = &Stripped<'a>> {
+        self.past.stripped.values().flatten()
+    }
+
     /// What is known of a key.
     pub fn standing(&self, key: &VmKey) -> KeyStanding<'a, '_> {
         standing::of(self, key)

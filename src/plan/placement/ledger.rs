@@ -73,7 +73,10 @@ impl<'a> Ledger<'a> {
         };
         let holders = books.names.get(&name).map(Vec::as_slice).unwrap_or_default();
         if let Some(vm) = holders.iter().find(|vm| Some(&vm.id) != own && same_folder(vm)) {
-            return Err(format!("the name {} is taken on {endpoint} by VM {}", vm.name, vm.id));
+            let unmarked = vm.readable().is_some_and(|config| config.mark.is_none());
+            let way_out =
+                if unmarked && own.is_none() { ", which nobody manages; `adopt` would take it over" } else { "" };
+            return Err(format!("the name {} is taken on {endpoint} by VM {}{way_out}", vm.name, vm.id));
         }
         if books.planned_names.insert((folder, name.clone())) {
             Ok(())

@@ -6,9 +6,9 @@ use super::desired::unreadable_mark;
 use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::{self, Birth, Pen};
 use crate::mark::{self, Mark, Standing};
-use crate::model::{Adopt, EndpointName, ObservedVm, OwnId, Tier, VmConfig, VmSpec};
+use crate::model::{Adopt, EndpointName, ObservedVm, OwnId, Tier, VmConfig, VmKey, VmSpec};
 use crate::plan::census::{KeyStanding, LostMark, Seen};
-use crate::plan::safety::{self, No, machine};
+use crate::plan::safety::{self, No, creation, machine};
 use crate::plan::{Action, Because, BlockCode, Landing, LastOwned, Operation, Precondition, Reason, Risk};
 
 impl<'a> Draft<'a> {
@@ -17,7 +17,17 @@ impl<'a> Draft<'a> {
         let Some(Adopt { endpoint, id }) = &spec.adopt else { return };
         let about = About { key: &spec.key, endpoint: Some(endpoint), own_id: Some(id), action: Action::Adopt };
         let found = self.adoptable(tier, endpoint, id).and_then(|vm| {
-            let kept = kept_identity(vm, spec, self.census.installation)?;
+            let kept = kept_mark(vm, spec, self.census.installation)?;
+            // A backup stands in for a VM that is gone, and that is known only with a full view, as for a new one.
+            if let Some(no) = kept.as_ref().and_then(|_| creation::may_create(self.census, &spec.key, tier)) {
+                return Err(no);
+            }
+            if let Some(other) = self.held_otherwise(spec, endpoint, id) {
+                return Err(mismatch(format!(
+                    "it was {other} and lost its mark, and the manifest of {other} is there; remove that one first, or let \
+                     {other} have it back"
+                )));
+            }
             // A mark that was removed by hand from another VM: that one must be settled, not forgotten.
             match standing {
                 KeyStanding::Stripped(other) if other.vm.id != vm.id => Err(mismatch(format!(
@@ -32,8 +42,20 @@ impl<'a> Draft<'a> {
         });
         match found.and_then(|(vm, kept)| Ok((vm, kept, matching(spec, vm)?))) {
             Err(no) => self.block(about, no, adopted_reasons(spec)),
-            Ok((vm, kept, config)) => self.take_over(spec, tier, (endpoint, vm, config), (kept, None)),
+            Ok((vm, kept, config)) => {
+                let past = kept.map_or(Past::default(), |mark| Past {
+                    identity: Some(mark.identity),
+                    generation: mark.generation,
+                });
+                self.take_over(spec, tier, (endpoint, vm, config), (past, None));
+            }
         }
+    }
+
+    /// Another key that this VM held when last seen, and that a manifest still wants: two would take one VM.
+    fn held_otherwise(&self, spec: &VmSpec, endpoint: &EndpointName, id: &OwnId) -> Option<&'a VmKey> {
+        let held = self.census.stripped().find(|lost| lost.endpoint == endpoint && lost.vm.id == *id);
+        held.map(|lost| &lost.last.key).filter(|key| **key != spec.key && self.input.desired.vms.contains_key(*key))
     }
 
     /// The VM that is to be taken over, if it can be told which one that is.
@@ -87,8 +109,8 @@ impl<'a> Draft<'a> {
         match touchable.map_or_else(|| matching(spec, vm), Err) {
             Ok(config) => {
                 let no = No::until_approved(BlockCode::NeedsHuman, why);
-                let identity = last.map(|last| last.identity);
-                self.take_over(spec, tier, (endpoint, vm, config), (identity, Some(no)));
+                let past = Past { identity: last.map(|last| last.identity), generation: 0 };
+                self.take_over(spec, tier, (endpoint, vm, config), (past, Some(no)));
             }
             Err(no) => {
                 let why = format!("{why}; it cannot be taken over as it is: {}", no.why);
@@ -102,15 +124,15 @@ impl<'a> Draft<'a> {
         spec: &VmSpec,
         tier: &Tier,
         (endpoint, vm, config): (&EndpointName, &ObservedVm, &VmConfig),
-        (identity, waits): (Option<uuid::Uuid>, Option<No>),
+        (past, waits): (Past, Option<No>),
     ) {
-        let identity = identity.unwrap_or_else(|| self.census.free_identity(&spec.key));
+        let identity = past.identity.unwrap_or_else(|| self.census.free_identity(&spec.key));
         let birth = Birth {
             installation: self.input.policy.installation.clone(),
             identity,
             own_id: Some(vm.id.clone()),
-            // Above whatever was last seen there, or the next plan would take it for an older mark put back.
-            generation: self.census.last_generation(&vm.id) + 1,
+            // Above whatever stands or was last seen there, or the mark would be taken for an older one put back.
+            generation: self.census.last_generation(&vm.id).max(past.generation) + 1,
         };
         let mark = marks::of_adopted(spec, tier, &birth, config);
         let parts = StepParts {
@@ -170,6 +192,15 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// What a VM that is taken over was before.
+#[derive(Default)]
+struct Past {
+    /// The identity it keeps.
+    identity: Option<uuid::Uuid>,
+    /// The generation of the mark it carries.
+    generation: u64,
+}
+
 /// May `adopt:` have its say? Not while the key is held by a VM, or may be.
 pub(super) fn may_adopt(standing: &KeyStanding<'_, '_>) -> bool {
     match standing {
@@ -186,12 +217,12 @@ pub(super) fn may_adopt(standing: &KeyStanding<'_, '_>) -> bool {
     }
 }
 
-/// The identity that a VM to be adopted keeps, if it has one; or why it may not be adopted.
-fn kept_identity(vm: &ObservedVm, spec: &VmSpec, installation: &str) -> Result<Option<uuid::Uuid>, No> {
+/// The mark of ours that a VM to be adopted goes on from, if it has one; or why it may not be adopted.
+fn kept_mark(vm: &ObservedVm, spec: &VmSpec, installation: &str) -> Result<Option<Box<Mark>>, No> {
     match mark::judge(vm, installation) {
         Standing::NoMark => Ok(None),
         // The marked VM is gone, or the key's standing would not have let us come here: a restored backup.
-        Standing::Clone(mark) if mark.key == spec.key => Ok(Some(mark.identity)),
+        Standing::Clone(mark) if mark.key == spec.key => Ok(Some(mark)),
         Standing::Clone(mark) => Err(mismatch(format!("it carries a copy of the mark of {}", mark.key))),
         Standing::Ours(mark) => Err(mismatch(format!("it is {} already", mark.key))),
         Standing::Unfinished { .. } => Err(mismatch("it is a create that was never finished")),

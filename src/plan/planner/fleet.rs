@@ -45,21 +45,18 @@ pub(super) fn rename_suspects(draft: &Draft<'_>, proposals: &BTreeMap<VmKey, Pro
         proposal.step.action == Action::Create
             && proposal.step.reasons.iter().all(|reason| reason.because == Because::New)
     };
-    let is_removed = |proposal: &Proposal| {
-        let removed = proposal.step.reasons.iter().all(|reason| reason.because == Because::Removed);
-        matches!(proposal.step.action, Action::Retire | Action::Delete | Action::Release) && removed
-    };
-    if !proposals.values().any(is_new) || !proposals.values().any(is_removed) {
+    if !proposals.values().any(is_new) {
         return BTreeMap::new();
     }
     for (key, proposal) in proposals {
         if let Some(spec) = draft.input.desired.vms.get(key).filter(|_| is_new(proposal)) {
             came.entry(Likeness::of_spec(spec)).or_default().push(key);
-        } else if is_removed(proposal) {
-            let own = draft.census.named(key).find(|seen| seen.kind == SeenKind::Ours);
-            if let Some(seen) = own {
-                went.entry(Likeness::of_mark(seen.mark())).or_default().push(key);
-            }
+        }
+    }
+    let proposed = proposals.values().filter(|proposal| is_removed(proposal.step.action, &proposal.step.reasons));
+    for key in proposed.map(|proposal| &proposal.step.key).chain(held_removals(draft)) {
+        if let Some(seen) = draft.census.named(key).find(|seen| seen.kind == SeenKind::Ours) {
+            went.entry(Likeness::of_mark(seen.mark())).or_default().push(key);
         }
     }
     let mut suspects = BTreeMap::new();
@@ -73,6 +70,20 @@ pub(super) fn rename_suspects(draft: &Draft<'_>, proposals: &BTreeMap<VmKey, Pro
         }
     }
     suspects
+}
+
+fn is_removed(action: Action, reasons: &[crate::plan::Reason]) -> bool {
+    matches!(action, Action::Retire | Action::Delete | Action::Release)
+        && reasons.iter().all(|reason| reason.because == Because::Removed)
+}
+
+/// Keys that went and whose VM may not be taken away: a new VM beside it would be no better for that. Not what stays for
+/// good where nothing is ever pruned, or what is retired already: such a key went long ago.
+fn held_removals<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d VmKey> {
+    let lasting = [BlockCode::PruneForbidden, BlockCode::InGrace];
+    let held = draft.blocked.iter().filter(move |blocked| !lasting.contains(&blocked.code));
+    held.filter(|blocked| !blocked.reasons.is_empty() && is_removed(blocked.action, &blocked.reasons))
+        .map(|blocked| &blocked.key)
 }
 
 /// Which proposals wait for a person: by their own rules, as perhaps a rename, or as too many disruptions at once.

@@ -25,7 +25,7 @@ mod tests;
 pub mod unknown;
 
 pub use fingerprint::fingerprint;
-pub use recheck::{promise_kept, still_safe};
+pub use recheck::{Progress, promise_kept, still_safe};
 
 use super::BlockCode;
 use crate::model::Digest;

@@ -171,3 +171,137 @@ pub(super) fn mark_shared(vms: &mut [ObservedVm]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine;
+    use super::super::parts::{Medium, Memory, Nic, Parts, Port, Resource, Settings, Vlan};
+    use super::*;
+
+    const VM: &str = "4764334d-e001-4176-82ee-5594ec9b530e";
+    const CHECKPOINT: &str = "11111111-e001-4176-82ee-5594ec9b530e";
+
+    fn id(vm: &str, rest: &str) -> String {
+        format!(r"Microsoft:{}\{rest}", vm.to_ascii_uppercase())
+    }
+
+    fn resource(vm: &str, rest: &str, kind: u64, unit: Option<u8>, parent: Option<&str>) -> (String, Resource) {
+        let subtype = String::new();
+        let parent = parent.map(|parent| id(vm, parent));
+        (vm.to_owned(), Resource { id: id(vm, rest), kind, subtype, address: Some(1), unit, parent })
+    }
+
+    fn medium(vm: &str, rest: &str, parent: &str, path: &str) -> (String, Medium) {
+        let (id, parent) = (id(vm, rest), Some(id(vm, parent)));
+        (vm.to_owned(), Medium { id, parent, path: path.to_owned(), is_disk: true, shared: false })
+    }
+
+    /// A VM of generation 2 with two SCSI controllers, a disk on each, and a NIC; with a checkpoint's settings beside it.
+    fn parts() -> Parts {
+        let notes = notes::with_mark("mine", "{}");
+        let settings = Settings {
+            id: id(VM, "").trim_end_matches('\\').to_owned(),
+            name: "erp".into(),
+            notes,
+            generation: Some(2),
+            root: None,
+        };
+        let mut parts = Parts { settings: BTreeMap::from([(VM.to_owned(), settings)]), ..Parts::default() };
+        for vm in [VM, CHECKPOINT] {
+            parts.processors.insert(vm.to_owned(), (id(vm, "p"), 2));
+            parts.memories.insert(vm.to_owned(), (id(vm, "m"), Memory { mib: 4096, dynamic: false }));
+            parts.resources.push(resource(vm, r"A\0", 6, None, None));
+            parts.resources.push(resource(vm, r"B\0", 6, None, None));
+            parts.resources.push(resource(vm, r"B\0\3\D", 17, Some(3), Some(r"B\0")));
+            parts.resources.push(resource(vm, r"A\0\0\D", 17, Some(0), Some(r"A\0")));
+            parts.media.push(medium(vm, r"A\0\0\L", r"A\0\0\D", r"D:\Hyper-V\root.vhdx"));
+            parts.media.push(medium(vm, r"B\0\3\L", r"B\0\3\D", r"E:\Data\data.vhdx"));
+            let nic = Nic { id: id(vm, "N"), class: "", name: "eth0".into(), address: "00155D010203".into() };
+            parts.nics.push((vm.to_owned(), nic));
+            let (parent, switch) = (Some(id(vm, "N")), Some("s".to_owned()));
+            parts.ports.push((vm.to_owned(), Port { id: id(vm, r"N\C"), parent, enabled: true, switch }));
+            parts.vlans.push((vm.to_owned(), Vlan { id: id(vm, r"N\C\F\1"), mode: 1, access: 110 }));
+        }
+        parts
+    }
+
+    fn vhds() -> Vhds {
+        let vhd = |id: &str, gib| Vhd { size: Bytes::gib(gib), id: Some(id.to_owned()), parent: None, format: 3 };
+        BTreeMap::from([
+            (r"d:\hyper-v\root.vhdx".to_owned(), Ok(vhd("root", 40))),
+            (r"e:\data\data.vhdx".to_owned(), Ok(vhd("data", 100))),
+        ])
+    }
+
+    fn observed(parts: Parts, vhds: &Vhds) -> ObservedVm {
+        let mut machines = machine::join(parts);
+        assert_eq!(machines.len(), 1, "a checkpoint is no VM");
+        let switches = BTreeMap::from([("s".to_owned(), Arc::from("vSwitch-QA"))]);
+        let around = Surroundings { host: "HV01".into(), cluster: None, switches };
+        let system = System {
+            guid: VM.to_owned(),
+            name: "erp".into(),
+            power: PowerState::Running,
+            stamp: String::new(),
+            replica: false,
+        };
+        vm(&around, &system, &machines.remove(VM).unwrap(), vhds)
+    }
+
+    #[test]
+    fn a_vm_is_joined_by_instance_ids_in_slot_order() {
+        let vm = observed(parts(), &vhds());
+        let config = vm.readable().unwrap();
+        let disks: Vec<_> = config.disks.iter().map(|disk| (&*disk.slot, disk.size, disk.storage.as_deref())).collect();
+        assert_eq!(
+            disks,
+            [("scsi0:0", Bytes::gib(40), Some(r"D:\Hyper-V")), ("scsi1:3", Bytes::gib(100), Some(r"E:\Data"))]
+        );
+        let network = NetworkTarget { name: "vSwitch-QA".into(), vlan: Some(110) };
+        let nic = &config.nics[0];
+        assert_eq!((&*nic.slot, &*nic.mac, nic.network.as_ref()), ("N", "00:15:5d:01:02:03", Some(&network)));
+        assert!(nic.connected && config.hot.nics && config.hot.grow_disk && !config.hot.add_cpu);
+        assert_eq!((config.mark.as_deref(), config.cpus, config.memory), (Some("{}"), 2, Bytes::gib(4)));
+    }
+
+    #[test]
+    fn what_cannot_be_told_makes_a_vm_unreadable_and_never_smaller() {
+        let mut no_disk = vhds();
+        no_disk.insert(r"e:\data\data.vhdx".to_owned(), Err("the host's words".to_owned()));
+        let mut no_drive = parts();
+        no_drive.resources.retain(|(_, resource)| resource.kind != 17);
+        let mut no_controller = parts();
+        no_controller.resources.retain(|(_, resource)| resource.kind != 6);
+        let mut no_memory = parts();
+        no_memory.memories.clear();
+        let mut no_generation = parts();
+        no_generation.settings.get_mut(VM).unwrap().generation = None;
+        for (parts, vhds) in [
+            (parts(), no_disk),
+            (parts(), Vhds::new()),
+            (no_drive, vhds()),
+            (no_controller, vhds()),
+            (no_memory, vhds()),
+            (no_generation, vhds()),
+        ] {
+            let vm = observed(parts, &vhds);
+            assert!(matches!(vm.config, Config::Unreadable(_)), "{vm:?}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_is_no_network_that_a_name_and_a_number_could_say() {
+        let mut trunk = parts();
+        trunk.vlans.iter_mut().for_each(|(_, vlan)| vlan.mode = 2);
+        let vm = observed(trunk, &vhds());
+        assert_eq!(vm.readable().unwrap().nics[0].network, None);
+    }
+
+    #[test]
+    fn a_file_that_two_vms_have_is_shared() {
+        let one = observed(parts(), &vhds());
+        let mut vms = [one.clone(), ObservedVm { id: OwnId::new("other"), ..one }];
+        mark_shared(&mut vms);
+        assert!(vms.iter().all(|vm| vm.readable().unwrap().disks.iter().all(|disk| disk.shared)));
+    }
+}

@@ -141,14 +141,14 @@ fn group<T>(list: Vec<(String, T)>) -> BTreeMap<String, Vec<T>> {
 }
 
 impl Grouped {
-    fn of(mut parts: Parts) -> Self {
-        let resources = group(std::mem::take(&mut parts.resources));
-        let media = group(std::mem::take(&mut parts.media));
-        let nics = group(std::mem::take(&mut parts.nics));
-        let ports = group(std::mem::take(&mut parts.ports));
-        let vlans = group(std::mem::take(&mut parts.vlans));
-        let addresses = group(std::mem::take(&mut parts.addresses));
-        Self { parts, resources, media, nics, ports, vlans, addresses }
+    fn of(mut all: Parts) -> Self {
+        let resources = group(std::mem::take(&mut all.resources));
+        let media = group(std::mem::take(&mut all.media));
+        let nics = group(std::mem::take(&mut all.nics));
+        let ports = group(std::mem::take(&mut all.ports));
+        let vlans = group(std::mem::take(&mut all.vlans));
+        let addresses = group(std::mem::take(&mut all.addresses));
+        Self { parts: all, resources, media, nics, ports, vlans, addresses }
     }
 
     fn machine(&mut self, vm: String, settings: Settings) -> Result<Machine, String> {

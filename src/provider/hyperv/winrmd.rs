@@ -120,7 +120,7 @@ fn shell(id: Option<&str>) -> Reference {
 
 /// One command through a WinRS shell: created, run, its output received.
 async fn run(client: &Client, command: &str) -> String {
-    let with = |body: &str| format!(r#"<r:{body}"#).replacen(' ', &format!(r#" xmlns:r="{SHELL}" "#), 1);
+    let with = |body: &str| format!("<r:{body}").replacen(' ', &format!(r#" xmlns:r="{SHELL}" "#), 1);
     let create =
         with("Shell ><r:InputStreams>stdin</r:InputStreams><r:OutputStreams>stdout stderr</r:OutputStreams></r:Shell>");
     let create =

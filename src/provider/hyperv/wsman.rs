@@ -204,13 +204,13 @@ impl Answer {
 
     /// The instances of one page; those that `read` makes nothing of are left out.
     pub(super) fn page<T>(&self, read: &mut impl FnMut(&Instance<'_>) -> Option<T>) -> Result<Page<T>, Failure> {
-        let (mut reader, content) = Self::content_of(&self.0)?;
-        let Some(content) = content.filter(|head| matches!(head.name, "EnumerateResponse" | "PullResponse")) else {
+        let (mut reader, first) = Self::content_of(&self.0)?;
+        let Some(first) = first.filter(|head| matches!(head.name, "EnumerateResponse" | "PullResponse")) else {
             return Err(Failure::senseless("no answer to an enumeration"));
         };
         let mut page = Page { items: Vec::new(), context: None };
         let mut ended = false;
-        while let Some(part) = reader.child(&content)? {
+        while let Some(part) = reader.child(&first)? {
             match part.name {
                 "EnumerationContext" => {
                     let context = reader.element(part)?.trimmed().to_owned();

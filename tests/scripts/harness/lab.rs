@@ -4,6 +4,7 @@
 //! lab set NAME memory=MIB | cpus=N      lab power NAME on|off|suspended    lab remove NAME
 //! lab unmark NAME                       lab clone NAME AS                  lab twin NAME AS
 //! lab keep-mark NAME | put-mark NAME    lab snapshot NAME                  lab hot-add NAME off
+//! lab rewrite-mark NAME OLD => NEW      as another program might
 //! lab show NAME                         prints what the hypervisor has
 //! ```
 
@@ -27,6 +28,14 @@ pub fn write_settings(lab: &Lab, dir: &Path) -> PathBuf {
 
 fn id(world: &World, name: &str) -> Id {
     world.vm_named(name).unwrap_or_else(|| panic!("the lab has no VM `{name}`")).id
+}
+
+/// The own id of a VM.
+pub fn own_id(lab: &Lab, name: &str) -> String {
+    lab.world().with(|world| {
+        let vm = id(world, name);
+        world.vm(vm).expect("the VM was just found").instance_uuid.to_string()
+    })
 }
 
 /// Does one `lab` line; returns what it prints.
@@ -55,6 +64,11 @@ pub fn change(lab: &Lab, words: &[&str], kept: &mut Option<String>) -> Vec<Strin
             "keep-mark" => *kept = world.vm(vm).and_then(|vm| vm.setting(MARK)).map(str::to_owned),
             "put-mark" => {
                 let mark = kept.clone().expect("a mark was kept");
+                world.edit(vm, |vm| vm.set_setting(MARK, &mark));
+            }
+            "rewrite-mark" => {
+                let mark =
+                    world.vm(vm).and_then(|vm| vm.setting(MARK)).expect("it has a mark").replace(words[2], words[4]);
                 world.edit(vm, |vm| vm.set_setting(MARK, &mark));
             }
             "snapshot" => drop(world.add_snapshot(vm, "by hand")),

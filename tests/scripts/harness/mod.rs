@@ -83,11 +83,25 @@ impl Stage {
         let words: Vec<&str> = rest.split_whitespace().collect();
         let root = self.dir.path().to_owned();
         match word {
-            "$" => self.tierwright(rest, out),
+            "$" => drop(self.tierwright(rest, out)),
             "brief" => {
                 let mut whole = String::new();
                 self.tierwright(rest, &mut whole);
                 out.push_str(&shortened(&whole));
+            }
+            "into" => {
+                let (name, args) = rest.split_once(' ').expect("into NAME ARGS");
+                let stdout = self.tierwright(args, out);
+                source::write_text(&root, name, stdout.trim_end());
+            }
+            "edit" => {
+                let (name, change) = rest.split_once(' ').expect("edit NAME OLD => NEW");
+                let (old, new) = change.split_once(" => ").expect("edit NAME OLD => NEW");
+                source::edit(&root, name, old, &new.replace("\\n", "\n"));
+            }
+            "adopt" => {
+                let id = lab::own_id(&self.lab, words[1]);
+                source::append(&root, words[0], &format!("  adopt: {{endpoint: vc-prod, id: \"{id}\"}}"));
             }
             "vm" => source::write_vm(&root, words[0], &words[1..]),
             "vms" => {
@@ -108,7 +122,8 @@ impl Stage {
         }
     }
 
-    fn tierwright(&mut self, rest: &str, out: &mut String) {
+    /// Runs it, tells what it says, and gives what it printed on stdout.
+    fn tierwright(&mut self, rest: &str, out: &mut String) -> String {
         let rest = rest.replace("$APPROVAL", &self.approval);
         let output = Command::new(env!("CARGO_BIN_EXE_tierwright"))
             .args(rest.split_whitespace())
@@ -137,6 +152,7 @@ impl Stage {
                 let _ = writeln!(out, "[{}]", code.map_or_else(|| "killed".into(), |code| code.to_string()));
             }
         }
+        stdout.into_owned()
     }
 
     fn change_lab(&mut self, words: &[&str], out: &mut String) {

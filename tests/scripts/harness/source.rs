@@ -87,6 +87,21 @@ pub fn write_text(root: &Path, name: &str, text: &str) {
     fs::write(source(root).join(name), format!("{text}\n")).expect("the file can be written");
 }
 
+/// Changes a text; what is to be changed must be there.
+pub fn edit(root: &Path, name: &str, old: &str, new: &str) {
+    let path = source(root).join(name);
+    let text = fs::read_to_string(&path).expect("the file is there");
+    assert!(text.contains(old), "{name} has no `{old}`:\n{text}");
+    fs::write(path, text.replace(old, new)).expect("the file can be written");
+}
+
+/// Adds a line.
+pub fn append(root: &Path, name: &str, line: &str) {
+    let path = source(root).join(format!("{name}.yaml"));
+    let text = fs::read_to_string(&path).expect("the file is there");
+    fs::write(path, format!("{text}{line}\n")).expect("the file can be written");
+}
+
 /// Removes manifests; `PREFIX*` removes all of that prefix.
 pub fn remove(root: &Path, names: &[&str]) {
     for name in names {

@@ -60,13 +60,14 @@ fn controller(view: &View<'_>, each: &Controller) -> Data {
         ControllerKind::ParaVirtual => ("ParaVirtualSCSIController", "SCSI controller", "VMware paravirtual SCSI"),
         ControllerKind::LsiSas => ("VirtualLsiLogicSASController", "SCSI controller", "LSI Logic SAS"),
         ControllerKind::LsiLogic => ("VirtualLsiLogicController", "SCSI controller", "LSI Logic"),
+        ControllerKind::Ide => ("VirtualIDEController", "IDE", "IDE"),
         ControllerKind::Sata => ("VirtualAHCIController", "SATA controller", "AHCI"),
         ControllerKind::Nvme => ("VirtualNVMEController", "NVME controller", "NVME"),
     };
     let data = device(kind, each.key, &format!("{label} {}", each.bus), summary);
     let data = on(data, 100, 3 + each.bus).with("busNumber", each.bus).with("device", Value::list(on_it));
     match each.kind {
-        ControllerKind::Sata | ControllerKind::Nvme => data,
+        ControllerKind::Ide | ControllerKind::Sata | ControllerKind::Nvme => data,
         _ => data.with("hotAddRemove", true).with("sharedBus", Value::Word("noSharing")).with("scsiCtlrUnitNumber", 7),
     }
 }

@@ -117,6 +117,7 @@ impl World {
             link: Link::Connected,
             guest: Guest { tools_installed: false, shutdown_ms: Some(30), addresses: Vec::new() },
             question: None,
+            wmi: None,
             snapshots: Vec::new(),
             booted_at: None,
             created_at: self.now,

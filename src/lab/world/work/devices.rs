@@ -240,6 +240,7 @@ fn checked_mac(mac: &str) -> Result<Arc<str>, DeviceFault> {
 const fn units(kind: ControllerKind) -> i32 {
     match kind {
         ControllerKind::ParaVirtual | ControllerKind::LsiSas | ControllerKind::LsiLogic => 16,
+        ControllerKind::Ide => 2,
         ControllerKind::Sata => 30,
         ControllerKind::Nvme => 15,
     }
@@ -249,6 +250,7 @@ const fn units(kind: ControllerKind) -> i32 {
 const fn key_base(kind: ControllerKind) -> i32 {
     match kind {
         ControllerKind::ParaVirtual | ControllerKind::LsiSas | ControllerKind::LsiLogic => 1000,
+        ControllerKind::Ide => 200,
         ControllerKind::Sata => 15000,
         ControllerKind::Nvme => 31000,
     }
@@ -296,6 +298,7 @@ fn place_disk(draft: &Draft, new: &NewDisk) -> Result<(i32, i32, i32), DeviceFau
     };
     // Disk keys of other kinds of controllers start elsewhere, so that no two disks share one.
     let offset = match controller.kind {
+        ControllerKind::Ide => controller.bus + 62,       // 2000 + 62 * 16 = 2992
         ControllerKind::Sata => controller.bus * 2 + 875, // 2000 + 875 * 16 = 16000
         ControllerKind::Nvme => controller.bus + 1875,    // 2000 + 1875 * 16 = 32000
         ControllerKind::ParaVirtual | ControllerKind::LsiSas | ControllerKind::LsiLogic => controller.bus,

@@ -76,6 +76,8 @@ pub enum Work {
         /// Which.
         snapshot: Id,
     },
+    /// Something a front does by rules of its own hypervisor.
+    Act(Act),
     /// Fail with what a fault rule says.
     Fail {
         /// On which object.
@@ -98,6 +100,7 @@ impl Work {
             Self::Reset(_) => "VirtualMachine.reset",
             Self::Rename { .. } => "ManagedEntity.rename",
             Self::Destroy(_) => "ManagedEntity.destroy",
+            Self::Act(act) => act.kind,
             Self::Snapshot { .. } => "VirtualMachine.createSnapshot",
             Self::RemoveSnapshot { .. } => "vm.Snapshot.remove",
             Self::Revert { .. } => "vm.Snapshot.revert",
@@ -108,6 +111,7 @@ impl Work {
     pub fn entity(&self) -> Id {
         match self {
             Self::Create(create) => create.folder,
+            Self::Act(act) => act.entity,
             Self::Clone(clone) => clone.source,
             Self::Reconfigure { vm, .. }
             | Self::Snapshot { vm, .. }
@@ -125,8 +129,33 @@ impl Work {
     pub(super) fn vm(&self) -> Option<Id> {
         match self {
             Self::Create(_) | Self::Clone(_) | Self::Fail { .. } => None,
+            Self::Act(act) => act.vm,
             _ => Some(self.entity()),
         }
+    }
+}
+
+/// Something a front does by rules of its own hypervisor, when it comes due.
+#[derive(Clone)]
+pub struct Act {
+    /// What is done, in the hypervisor's words.
+    pub kind: &'static str,
+    /// The object it is done to.
+    pub entity: Id,
+    /// The VM that is busy meanwhile.
+    pub vm: Option<Id>,
+    /// Is much copied?
+    pub long: bool,
+    /// The doing of it; the VM it made, if it made one.
+    pub perform: Arc<Deed>,
+}
+
+/// All or nothing: it looks before it changes anything.
+type Deed = dyn Fn(&mut World) -> Result<Option<Id>, Refusal> + Send + Sync;
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Act").field("kind", &self.kind).field("entity", &self.entity).finish_non_exhaustive()
     }
 }
 
@@ -330,6 +359,7 @@ impl World {
             Work::Snapshot { vm, name, description } => self.take_snapshot(vm, &name, &description).map(Some),
             Work::RemoveSnapshot { vm, snapshot } => self.remove_snapshot(vm, snapshot).map(|()| None),
             Work::Revert { vm, snapshot } => self.revert_to_id(vm, snapshot).map(|()| None),
+            Work::Act(act) => (act.perform)(self),
             Work::Fail { refusal, .. } => Err(*refusal),
         }
     }

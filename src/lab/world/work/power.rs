@@ -216,24 +216,6 @@ impl World {
         Ok(snapshot)
     }
 
-    /// `x.vmdk` -> `x-000001.vmdk`, counting up.
-    fn child_path(&self, base: &str, taken: &[Arc<str>]) -> Arc<str> {
-        let stem = base.strip_suffix(".vmdk").unwrap_or(base);
-        let is_child = |text: &str| text.len() == 7 && text.starts_with('-');
-        let stem = match stem.len().checked_sub(7).and_then(|at| stem.split_at_checked(at)) {
-            Some((front, back)) if is_child(back) && back[1..].bytes().all(|byte| byte.is_ascii_digit()) => front,
-            _ => stem,
-        };
-        let mut number = 1_u32;
-        loop {
-            let path: Arc<str> = format!("{stem}-{number:06}.vmdk").into();
-            if !self.files.contains_key(&path) && !taken.contains(&path) {
-                return path;
-            }
-            number += 1;
-        }
-    }
-
     /// Removes a snapshot (or all): the layers between are joined, the VM stays as it is.
     pub(super) fn remove_snapshot(&mut self, id: Id, snapshot: Option<Id>) -> Result<(), Refusal> {
         let vm = self.a_vm(id)?;

@@ -6,10 +6,21 @@ use crate::mark::{self, Mark, Standing};
 use crate::model::{ObservedVm, PowerState, VmConfig};
 use crate::plan::{Action, Change, DiskAt, Fingerprint, Operation, Precondition, Step};
 
+/// How far a step has come: which operation is next, and whether a call of that operation was let through already. Where
+/// a hypervisor needs several calls for one operation, the later ones find what the earlier ones left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The operation, from 0.
+    pub operation: usize,
+    /// Was a call of it sent before?
+    pub begun: bool,
+}
+
 /// May this operation of the step still be done? `found` is what a fresh read by own id (for a create: by identity)
-/// found: empty for nothing. Operation 0 is checked against all the plan saw, a later one against what our own earlier
-/// operations leave behind.
-pub fn still_safe(step: &Step, operation: usize, found: &[ObservedVm], installation: &str) -> Result<(), String> {
+/// found: empty for nothing. The first call of operation 0 is checked against all the plan saw, a later one against what
+/// our own earlier calls leave behind.
+pub fn still_safe(step: &Step, at: Progress, found: &[ObservedVm], installation: &str) -> Result<(), String> {
+    let Progress { operation, begun } = at;
     match &step.preconditions {
         Precondition::Absent { identity, name: _ } => still_absent(*identity, found, installation),
         Precondition::Unchanged(seen) => {
@@ -19,7 +30,7 @@ pub fn still_safe(step: &Step, operation: usize, found: &[ObservedVm], installat
                 return Err(no.why);
             }
             let mark = still_ours(step, vm, installation)?;
-            if operation == 0 {
+            if operation == 0 && !begun {
                 unchanged(seen, &fingerprint(vm))?;
             } else {
                 own_generation(step, operation, seen, mark.as_deref())?;
@@ -28,7 +39,7 @@ pub fn still_safe(step: &Step, operation: usize, found: &[ObservedVm], installat
                 still_unprotected(mark.as_deref())?;
             }
             match step.operations.get(operation) {
-                Some(Operation::Destroy { disks }) => may_destroy(disks, seen, vm, config),
+                Some(Operation::Destroy { disks }) => may_destroy(disks, seen, vm, begun),
                 Some(Operation::Reconfigure { changes, .. }) => {
                     changes.iter().try_for_each(|change| may_delete(change, config))
                 }
@@ -120,15 +131,19 @@ fn still_unprotected(mark: Option<&Mark>) -> Result<(), String> {
     }
 }
 
-/// A VM goes only when it is off, has no snapshots, and has exactly the disks that the plan saw and named.
-fn may_destroy(disks: &[DiskAt], seen: &Fingerprint, vm: &ObservedVm, config: &VmConfig) -> Result<(), String> {
+/// A VM goes only when it is off, has no snapshots, and has exactly the disks that the plan saw and named; once its
+/// destruction has begun, no others than those.
+fn may_destroy(disks: &[DiskAt], seen: &Fingerprint, vm: &ObservedVm, begun: bool) -> Result<(), String> {
+    let Some(config) = vm.readable() else { return Err("its configuration cannot be read now".to_owned()) };
     if config.power != PowerState::Stopped {
         return Err("it is not off".to_owned());
     }
     if config.snapshots {
         return Err("a snapshot exists".to_owned());
     }
-    if fingerprint(vm).disks != seen.disks {
+    let now = fingerprint(vm).disks;
+    let as_seen = if begun { now.iter().all(|disk| seen.disks.contains(disk)) } else { now == seen.disks };
+    if !as_seen {
         return Err("its disks changed since the plan".to_owned());
     }
     for disk in &config.disks {

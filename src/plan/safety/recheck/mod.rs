@@ -8,7 +8,7 @@ mod promise;
 #[cfg(test)]
 mod tests;
 
-pub use before::still_safe;
+pub use before::{Progress, still_safe};
 pub use promise::promise_kept;
 
 use crate::mark::Mark;

@@ -1,6 +1,6 @@
 //! The looks around each call.
 
-use super::{promise_kept, still_safe};
+use super::{Progress, promise_kept, still_safe};
 use crate::mark;
 use crate::model::{AllowReboot, Bytes, ObservedVm, PowerState, Prune};
 use crate::plan::sample::{INSTALLATION, World, applied, config_mut, remark, spec, tier};
@@ -29,7 +29,7 @@ fn create() -> Step {
 }
 
 fn safe(step: &Step, operation: usize, found: &[ObservedVm]) -> Result<(), String> {
-    still_safe(step, operation, found, INSTALLATION)
+    still_safe(step, Progress { operation, begun: false }, found, INSTALLATION)
 }
 
 /// What the step's own operation leaves on the VM.
@@ -121,6 +121,22 @@ fn a_vm_is_destroyed_only_off_without_snapshots_and_with_the_disks_of_the_plan()
         })
         .contains("disks changed")
     );
+}
+
+#[test]
+fn a_destruction_in_several_calls_goes_on_with_fewer_disks_and_never_with_others() {
+    let (step, mut vm) = delete();
+    let operation = step.operations.len() - 1;
+    step.operations[..operation].iter().for_each(|operation| done(&mut vm, operation));
+    let begun = |vm: &ObservedVm| {
+        still_safe(&step, Progress { operation, begun: true }, std::slice::from_ref(vm), INSTALLATION)
+    };
+    let mut fewer = vm.clone();
+    config_mut(&mut fewer).disks.remove(0);
+    assert_eq!(begun(&fewer), Ok(()));
+    assert!(safe(&step, operation, &[fewer]).unwrap_err().contains("disks changed"), "before the first call");
+    config_mut(&mut vm).disks[0].id = Some("swapped".into());
+    assert!(begun(&vm).unwrap_err().contains("disks changed"));
 }
 
 #[test]

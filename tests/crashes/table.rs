@@ -1,0 +1,88 @@
+//! The table, and what failed.
+
+use crate::case::Result;
+use crate::judge::Finding;
+
+/// One scenario on one kind of endpoint.
+pub struct Row {
+    kind: &'static str,
+    scenario: &'static str,
+    points: usize,
+    all: usize,
+    cases: usize,
+    killed: usize,
+    twins: usize,
+    losses: usize,
+    astray: usize,
+    /// Case, and what is wrong.
+    pub problems: Vec<(String, String)>,
+}
+
+impl Row {
+    pub fn new(kind: &'static str, scenario: &'static str, points: usize, all: usize) -> Self {
+        Self { kind, scenario, points, all, cases: 0, killed: 0, twins: 0, losses: 0, astray: 0, problems: Vec::new() }
+    }
+
+    /// Counts a case.
+    pub fn add(&mut self, case: String, result: Result) {
+        self.cases += 1;
+        self.killed += usize::from(result.killed);
+        let has = |is: fn(&Finding) -> bool| usize::from(result.findings.iter().any(is));
+        self.twins += has(|finding| matches!(finding, Finding::Twin(_)));
+        self.losses += has(|finding| matches!(finding, Finding::Loss(_)));
+        let differs = has(|finding| matches!(finding, Finding::Differs(_)));
+        self.astray += differs.max(usize::from(result.unsettled.is_some()));
+        let said = result.findings.iter().map(|finding| match finding {
+            Finding::Twin(text) | Finding::Loss(text) | Finding::Differs(text) => text.clone(),
+        });
+        let said: Vec<String> = result.unsettled.into_iter().chain(said).collect();
+        if !said.is_empty() {
+            self.problems.push((case, said.join("\n")));
+        }
+    }
+
+    /// Did every case end well?
+    pub fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Prints the table, and below it every case that failed.
+pub fn print(rows: &[Row], seed: &str) {
+    for (kind, scenario, problem) in rows.iter().flat_map(|row| {
+        row.problems.iter().map(move |(case, text)| (row.kind, format!("{}, {case}", row.scenario), text))
+    }) {
+        println!("FAILED {kind}: {scenario}\n{problem}\n");
+    }
+    let line = |cells: [&str; 8]| {
+        println!(
+            "{:<10} {:<28} {:>7} {:>12} {:>7} {:>6} {:>7} {:>14} ",
+            cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7]
+        );
+    };
+    line(["endpoint", "scenario", "points", "cases", "killed", "twins", "losses", "not converged"]);
+    for row in rows {
+        line([
+            row.kind,
+            row.scenario,
+            &row.points.to_string(),
+            &format!("{} of {}", row.cases, row.all),
+            &row.killed.to_string(),
+            &row.twins.to_string(),
+            &row.losses.to_string(),
+            &row.astray.to_string(),
+        ]);
+    }
+    let sum = |of: fn(&Row) -> usize| rows.iter().map(of).sum::<usize>().to_string();
+    let cases = format!("{} of {}", sum(|row| row.cases), sum(|row| row.all));
+    line([
+        "all",
+        &format!("seed {seed}"),
+        &sum(|row| row.points),
+        &cases,
+        &sum(|row| row.killed),
+        &sum(|row| row.twins),
+        &sum(|row| row.losses),
+        &sum(|row| row.astray),
+    ]);
+}
