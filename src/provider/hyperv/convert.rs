@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::machine::{Adapter, Machine};
+use super::machine::{Adapter, Machine, SCSI};
 use super::notes;
 use super::parts::System;
 use super::paths;
@@ -83,12 +83,14 @@ fn config(around: &Surroundings, system: &System, machine: &Machine, vhds: &Vhds
 /// takes it, which is not known; processors never.
 fn hot(machine: &Machine, disks: &[ObservedDisk]) -> Hot {
     let on_scsi = disks.iter().all(|disk| disk.slot.starts_with("scsi"));
+    // A controller is added only while the VM is off.
+    let takes_disks = machine.controllers.iter().any(|controller| controller.kind == SCSI);
     Hot {
         add_cpu: false,
         add_memory: false,
         memory_limit: None,
         memory_increment: None,
-        disks: on_scsi,
+        disks: on_scsi && takes_disks,
         grow_disk: on_scsi,
         nics: machine.is_generation_2(),
         // Reconnecting a port is what a person does at a running VM too, on either generation.
