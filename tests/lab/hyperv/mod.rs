@@ -1,0 +1,5 @@
+//! The Hyper-V front over the wire.
+
+pub mod wsman;
+
+mod life;
