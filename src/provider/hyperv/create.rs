@@ -3,8 +3,8 @@
 //! ```text
 //! checked    folders, switches and the image are there: nothing is made otherwise
 //! born       DefineSystem under the birth name, with the mark, pending and without own id
-//! marked     the mark with the own id, which is known only now
 //! equipped   processors, memory, disks (copied, made or a child, grown, plugged in), NICs; the mark with their slots
+//!            and with the own id, which is known only since the birth
 //! a role     AddVirtualMachine, where there is a cluster
 //! started    RequestStateChange: Hyper-V chooses MACs at the first start
 //! finished   the mark without pending and the real name, in one call
@@ -62,12 +62,9 @@ impl Work<'_> {
         self.rename(&order.name).await
     }
 
-    /// The mark of an unfinished VM, unless an earlier run wrote more into it.
+    /// A VM that is known by its birth name alone is marked first.
     async fn note(&self, live: Live, mark: &Mark) -> Result<Live, StepError> {
-        let begun = live.mark().is_some_and(|found| {
-            found.identity == mark.identity && found.own_id == mark.own_id && found.generation >= mark.generation
-        });
-        if begun {
+        if live.mark().is_some() {
             return Ok(live);
         }
         self.write_mark(&live, &filled(mark, &live), None).await?;
@@ -178,8 +175,7 @@ impl Work<'_> {
         if !is_stopped(&live) {
             return Ok(live);
         }
-        live = self.set_cpus(live, order.cpus).await?;
-        live = self.set_memory(live, order.memory).await?;
+        live = self.set_size(live, Some(order.cpus), Some(order.memory)).await?;
         let mut known = pending(mark);
         for (at, disk) in order.disks.iter().enumerate() {
             let path = file_of(self.folder_of(order, disk)?, &live.whole.system.guid, &disk.name);

@@ -203,15 +203,16 @@ impl Work<'_> {
         self.live().await
     }
 
-    /// ModifyResourceSettings of one resource; what is left out stays (SEQUENCES.md, "Common").
-    pub(super) async fn modify_resource(
+    /// ModifyResourceSettings; what is left out stays (SEQUENCES.md, "Common").
+    pub(super) async fn modify_resources(
         &self,
         live: &Live,
-        resource: Embedded,
+        resources: Vec<Embedded>,
         detail: String,
         there: impl Fn(&Live) -> bool + Send + Sync,
     ) -> Result<Live, StepError> {
-        let parameters = vec![("ResourceSettings", Parameter::Embedded(resource))];
+        let parameter = |resource| ("ResourceSettings", Parameter::Embedded(resource));
+        let parameters = resources.into_iter().map(parameter).collect();
         let invoke = Invoke { target: vhd::machines(), method: "ModifyResourceSettings", parameters };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         self.make(change, || async { Ok(there(&self.live().await?)) }).await?;

@@ -79,7 +79,7 @@ impl Work<'_> {
             Some(_) if on_switch(&live) => live,
             Some(port) => {
                 let port = Embedded::new(PORT).string("InstanceID", &port.id).strings("HostResource", &[&path]);
-                self.modify_resource(&live, port, detail, on_switch).await?
+                self.modify_resources(&live, vec![port], detail, on_switch).await?
             }
         };
         self.set_vlan(live, id, (name, network.vlan)).await
@@ -148,7 +148,7 @@ impl Work<'_> {
         let is = |live: &Live| {
             nic(live, &found.id).and_then(|nic| nic.port.as_ref()).is_some_and(|port| port.enabled == connected)
         };
-        self.modify_resource(&live, setting, detail, is).await
+        self.modify_resources(&live, vec![setting], detail, is).await
     }
 
     /// Removes a NIC; its connection goes with it.

@@ -73,8 +73,8 @@ impl Work<'_> {
 
     async fn change(&self, live: Live, change: &Change, mark: &mut Mark) -> Result<Live, StepError> {
         match change {
-            Change::Cpus(count) => self.set_cpus(live, *count).await,
-            Change::Memory(size) => self.set_memory(live, *size).await,
+            Change::Cpus(count) => self.set_size(live, Some(*count), None).await,
+            Change::Memory(size) => self.set_size(live, None, Some(*size)).await,
             Change::AddDisk(order) => self.add_disk(live, order, mark).await,
             Change::AttachDisk { name, file, id } => self.attach_disk(live, (name, file, id.as_deref()), mark).await,
             Change::GrowDisk { disk, size } => {
@@ -108,39 +108,42 @@ impl Work<'_> {
         }
     }
 
-    /// The number of processors; the host takes it only while the VM is off.
-    pub(super) async fn set_cpus(&self, live: Live, count: u32) -> Result<Live, StepError> {
-        if live.whole.machine.cpus == u64::from(count) {
+    /// Processors, which a host takes only while the VM is off, and memory. A VM whose memory a person made dynamic keeps
+    /// it so: only its start-up size is set, within its bounds.
+    pub(super) async fn set_size(
+        &self,
+        live: Live,
+        cpus: Option<u32>,
+        memory: Option<Bytes>,
+    ) -> Result<Live, StepError> {
+        let machine = &live.whole.machine;
+        let cpus = cpus.map(u64::from).filter(|count| machine.cpus != *count);
+        let mib = memory.map(|size| size.0 / Bytes::MIB).filter(|mib| machine.memory.mib != *mib);
+        let mut settings = Vec::new();
+        let mut detail = Vec::new();
+        if let (Some(count), Some(id)) = (cpus, &live.processor) {
+            let setting = Embedded::new("Msvm_ProcessorSettingData").string("InstanceID", id);
+            settings.push(setting.number("VirtualQuantity", "uint64", count));
+            detail.push(format!("{count} CPUs"));
+        }
+        if let (Some(mib), Some(id)) = (mib, &live.memory) {
+            let setting = Embedded::new("Msvm_MemorySettingData").string("InstanceID", id);
+            let setting = setting.number("VirtualQuantity", "uint64", mib);
+            settings.push(if machine.memory.dynamic {
+                setting
+            } else {
+                setting.number("Reservation", "uint64", mib).number("Limit", "uint64", mib)
+            });
+            detail.push(format!("memory {}", Bytes::mib(mib)));
+        }
+        if settings.is_empty() {
             return Ok(live);
         }
-        let Some(id) = live.processor.clone() else {
-            return Err(self.error("ModifyResourceSettings", ErrorKind::Unexpected, "it has no processor settings"));
+        let is = move |live: &Live| {
+            let machine = &live.whole.machine;
+            cpus.is_none_or(|count| machine.cpus == count) && mib.is_none_or(|mib| machine.memory.mib == mib)
         };
-        let setting = Embedded::new("Msvm_ProcessorSettingData").string("InstanceID", &id).number(
-            "VirtualQuantity",
-            "uint64",
-            count.into(),
-        );
-        let is = move |live: &Live| live.whole.machine.cpus == u64::from(count);
-        self.modify_resource(&live, setting, format!("{count} CPUs"), is).await
-    }
-
-    /// Memory. A VM whose memory a person made dynamic keeps it so: only its start-up size is set, within its bounds.
-    pub(super) async fn set_memory(&self, live: Live, size: Bytes) -> Result<Live, StepError> {
-        let mib = size.0 / Bytes::MIB;
-        if live.whole.machine.memory.mib == mib {
-            return Ok(live);
-        }
-        let Some(id) = live.memory.clone() else {
-            return Err(self.error("ModifyResourceSettings", ErrorKind::Unexpected, "it has no memory settings"));
-        };
-        let mut setting =
-            Embedded::new("Msvm_MemorySettingData").string("InstanceID", &id).number("VirtualQuantity", "uint64", mib);
-        if !live.whole.machine.memory.dynamic {
-            setting = setting.number("Reservation", "uint64", mib).number("Limit", "uint64", mib);
-        }
-        let is = move |live: &Live| live.whole.machine.memory.mib == mib;
-        self.modify_resource(&live, setting, format!("memory {size}"), is).await
+        self.modify_resources(&live, settings, detail.join(", "), is).await
     }
 
     async fn add_disk(&self, live: Live, order: &DiskOrder, mark: &mut Mark) -> Result<Live, StepError> {
