@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER};
+use tierwright::lab::{ESXI, HYPERV, HYPERV_CLUSTER, Lab, LabEndpoint, LabOptions, VCENTER};
 use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
 use crate::recorder::Wanted;
@@ -18,10 +18,13 @@ pub enum Kind {
     VcsimEsxi,
     LabVcenter,
     LabEsxi,
+    LabHyperv,
+    LabHypervCluster,
 }
 
 /// The list.
-pub const ALL: &[Kind] = &[Kind::LabVcenter, Kind::LabEsxi, Kind::VcsimVcenter, Kind::VcsimEsxi];
+pub const ALL: &[Kind] =
+    &[Kind::LabVcenter, Kind::LabEsxi, Kind::LabHyperv, Kind::LabHypervCluster, Kind::VcsimVcenter, Kind::VcsimEsxi];
 
 impl Kind {
     pub const fn name(self) -> &'static str {
@@ -30,6 +33,8 @@ impl Kind {
             Self::VcsimEsxi => "vcsim ESXi",
             Self::LabVcenter => "lab vCenter",
             Self::LabEsxi => "lab ESXi",
+            Self::LabHyperv => "lab Hyper-V",
+            Self::LabHypervCluster => "lab HV cluster",
         }
     }
 }
@@ -85,6 +90,10 @@ impl Subject {
                 })
             }
             Kind::LabVcenter => Some(Self::lab(LabOptions::default()).await),
+            Kind::LabHyperv => Some(Self::hyperv(LabOptions::default()).await),
+            Kind::LabHypervCluster => {
+                Some(Self::hyperv(LabOptions { hyperv_nodes: 2, vms: 3, ..LabOptions::default() }).await)
+            }
             Kind::LabEsxi => {
                 let options = LabOptions { esxi: true, ..LabOptions::default() };
                 let lab = Lab::start(options).await.expect("the lab starts");
@@ -99,6 +108,28 @@ impl Subject {
                 })
             }
         }
+    }
+
+    /// The lab's Hyper-V host, or its cluster.
+    pub async fn hyperv(options: LabOptions) -> Self {
+        let cluster = options.hyperv_nodes > 0;
+        let lab =
+            Lab::start(LabOptions { only: vec![HypervisorType::Hyperv], ..options }).await.expect("the lab starts");
+        let name = if cluster { HYPERV_CLUSTER } else { HYPERV };
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == name).expect("a Hyper-V front");
+        let (folder, image) = if cluster {
+            (r"C:\ClusterStorage\Volume1\Hyper-V", r"C:\ClusterStorage\Volume1\Images\debian-12.vhdx")
+        } else {
+            (r"D:\Hyper-V", r"D:\Images\debian-12.vhdx")
+        };
+        let placement = Placement {
+            host: cluster.then(|| "HVC01".to_owned()),
+            path: Some(folder.to_owned()),
+            storage: Some(folder.to_owned()),
+            ..Placement::default()
+        };
+        let provider = connect(&endpoint);
+        Self { provider, placement, networks: ["vSwitch-QA", "vSwitch-Lab"], image, server: Server::Lab(lab) }
     }
 
     /// The lab's vCenter.
@@ -124,7 +155,9 @@ impl Subject {
     /// A VM to be made there.
     pub async fn wanted(&self, name: &str) -> Wanted {
         let capabilities = self.provider.capabilities().await.expect("it answers");
-        if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) }
+        let mut wanted = if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) };
+        wanted.cloud_init = capabilities.cloud_init;
+        wanted
     }
 
     /// The lab behind it.
@@ -142,17 +175,21 @@ impl Subject {
 }
 
 fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
-    let mut pin = [0; 32];
-    for (at, byte) in pin.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&endpoint.pins[0][at * 2..at * 2 + 2], 16).expect("hex");
-    }
+    let pins = endpoint.pins.iter().map(|hex| {
+        let mut pin = [0; 32];
+        for (at, byte) in pin.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex");
+        }
+        pin
+    });
     let settings = EndpointSettings {
         name: EndpointName::new(&endpoint.name).expect("a name"),
-        hypervisor: HypervisorType::Vsphere,
+        hypervisor: endpoint.hypervisor,
         urls: endpoint.urls.clone(),
+        auth: if endpoint.auth == Some("basic") { Auth::Basic } else { Auth::Ntlm },
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
-        trust: Trust::Pins(vec![pin]),
+        trust: Trust::Pins(pins.collect()),
         manage: Manage::Enforce,
         state: EndpointState::Active,
         parallel: 8,
