@@ -4,7 +4,7 @@
 //! state of their own. It answers as the file does: `tests/engine/journal.rs` runs both side by side and compares. What it
 //! cannot do is survive a power failure, so no command uses it. Locks and the STOP file stay files in the state directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -25,6 +25,10 @@ struct Tables {
     /// In order of their ids, which count from 1.
     intents: Vec<(IntentId, OpenIntent)>,
     last_intent: i64,
+    /// The last intent of each VM, and whether its end is on record.
+    last_of: BTreeMap<(EndpointName, VmKey), (IntentId, bool)>,
+    /// How often each endpoint was changed.
+    changes: BTreeMap<EndpointName, u64>,
     /// Of settled intents, when; the intent itself is not needed any more.
     calls: u64,
     destroys: Vec<Destroyed>,
@@ -58,6 +62,8 @@ impl Volatile {
             call: intent.call.name.to_owned(),
             at: intent.at,
         };
+        tables.last_of.insert((open.endpoint.clone(), open.key.clone()), (id, false));
+        *tables.changes.entry(open.endpoint.clone()).or_default() += 1;
         tables.intents.push((id, open));
         if let Some(destroyed) = intent.destroy() {
             tables.count_destroy(destroyed);
@@ -66,7 +72,22 @@ impl Volatile {
     }
 
     pub(super) fn settle(&self, intent: IntentId) {
-        self.lock().intents.retain(|(id, _)| *id != intent);
+        let mut tables = self.lock();
+        // One that was closed by a look has its outcome already.
+        let Some(at) = tables.intents.iter().position(|(id, _)| *id == intent) else { return };
+        let (_, open) = tables.intents.remove(at);
+        *tables.changes.entry(open.endpoint.clone()).or_default() += 1;
+        if let Some((last, settled)) = tables.last_of.get_mut(&(open.endpoint, open.key)) {
+            *settled |= *last == intent;
+        }
+    }
+
+    pub(super) fn is_unsettled(&self, endpoint: &EndpointName, key: &VmKey) -> bool {
+        self.lock().last_of.get(&(endpoint.clone(), key.clone())).is_some_and(|(_, settled)| !settled)
+    }
+
+    pub(super) fn changes(&self) -> BTreeMap<EndpointName, u64> {
+        self.lock().changes.clone()
     }
 
     pub(super) fn close_seen(&self, endpoint: &EndpointName, key: &VmKey) -> u64 {
@@ -118,6 +139,7 @@ impl Volatile {
             open_intents: tables.intents.iter().map(|(_, open)| open.clone()).collect(),
             owned_at_window_start: tables.owned_at(window),
             last,
+            disturbed: BTreeSet::new(),
         }
     }
 

@@ -197,10 +197,11 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 impl EndpointSettings {
     /// Is it reached in the same way? Who may change it, and whether it is counted on, is no part of that.
     pub fn connects_like(&self, other: &Self) -> bool {
-        let Self { name, hypervisor, urls, username, password, trust, manage: _, state: _, parallel } = self;
+        let Self { name, hypervisor, urls, auth, username, password, trust, manage: _, state: _, parallel } = self;
         *name == other.name
             && *hypervisor == other.hypervisor
             && *urls == other.urls
+            && *auth == other.auth
             && *username == other.username
             && *password == other.password
             && *trust == other.trust
