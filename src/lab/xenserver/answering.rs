@@ -161,7 +161,7 @@ impl At {
             return Err(failure);
         }
         let reads_task = class == Class::Task;
-        let result = front.with(|world, inner| calls::now(inner, world, &call, (&heard.wire, effects)));
+        let result = front.with(|world, inner| calls::answer(inner, world, &call, (&heard.wire, effects)));
         if matches!(message, "logout" | "designate_new_master" | "emergency_transition_to_master") {
             front.nudge();
         }
