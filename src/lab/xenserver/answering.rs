@@ -150,9 +150,9 @@ impl At {
         let Known { class, message, .. } = heard.known;
         let call = Call { class, message, parameters: heard.parameters, session };
         if heard.asynchronous || heard.known.takes_time() {
-            let listed = heard.asynchronous;
+            let listed = heard.asynchronous && !effects.contains(&Effect::LoseTask);
             let number = front.with(|world, inner| inner.begin(&front.this, world, Start { call, listed, doomed }));
-            if listed {
+            if heard.asynchronous {
                 return Ok(front.inner().codec.reference(&Obj::Task(number)).into());
             }
             return front.outcome(number).await;
