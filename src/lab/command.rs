@@ -17,7 +17,7 @@ pub struct LabArgs {
     /// Folder of manifests to name in the settings file
     #[arg(long, value_name = "PATH", default_value = "manifests")]
     pub source: PathBuf,
-    /// Fronts to start, separated by commas; without it those that tierwright can speak to
+    /// Fronts to start, separated by commas; without it all that are built
     #[arg(long, value_name = "TYPES", value_delimiter = ',', value_parser = front)]
     pub only: Vec<HypervisorType>,
     /// Unmanaged VMs per front
