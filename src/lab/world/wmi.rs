@@ -15,6 +15,8 @@ pub struct Wmi {
     pub planned: bool,
     /// Paused rather than saved, while it is suspended.
     pub paused: bool,
+    /// Its role in the cluster, if it is one.
+    pub role: Option<Arc<str>>,
     /// `ReplicationMode`: 0 none, 1 primary, 2 replica.
     pub replication_mode: u16,
     /// Minimum and maximum of dynamic memory in MiB; `None`: static.
