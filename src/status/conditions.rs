@@ -73,8 +73,8 @@ fn unready(status: &Status) -> Option<String> {
             status.source_problems
         ));
     }
-    let counted = status.endpoints.iter().filter(|(_, endpoint)| !endpoint.excused);
-    if let Some((name, why)) = counted.filter_map(|(name, it)| Some((name, it.why.as_ref()?))).next() {
+    let mut counted = status.endpoints.iter().filter(|(_, endpoint)| !endpoint.excused);
+    if let Some((name, why)) = counted.find_map(|(name, it)| Some((name, it.why.as_ref()?))) {
         let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(why);
         return Some(format!("endpoint {name}: {why}"));
     }
