@@ -112,6 +112,8 @@ async fn a_journal_in_memory_answers_as_the_file_does() {
             act(journal, now, &mut rng, &mut open).await;
         }
         assert_eq!(file.history(now).await.unwrap(), memory.history(now).await.unwrap(), "in round {round}");
+        let unsettled = async |journal: &Journal| journal.is_unsettled(&endpoint("vc"), &key("a")).await.unwrap();
+        assert_eq!(unsettled(&file).await, unsettled(&memory).await, "in round {round}");
     }
     assert!(!file.history(now).await.unwrap().open_intents.is_empty(), "there was something to compare");
 }
