@@ -7,6 +7,8 @@ mod support;
 mod command;
 #[path = "lab/faults.rs"]
 mod faults;
+#[path = "lab/hyperv/mod.rs"]
+mod hyperv;
 #[path = "lab/model.rs"]
 mod model;
 #[path = "lab/pyvmomi.rs"]

@@ -16,6 +16,7 @@
 pub mod clock;
 pub mod command;
 pub mod faults;
+mod hyperv;
 pub mod listener;
 pub mod record;
 pub mod settings;
@@ -40,11 +41,19 @@ use crate::model::HypervisorType;
 pub const VCENTER: &str = "vc-prod";
 /// Name of the standalone ESXi endpoint.
 pub const ESXI: &str = "esx-lab";
+/// Name of the Hyper-V host, as the examples use it: NTLM over HTTPS.
+pub const HYPERV: &str = "hv-lab";
+/// The same host over HTTP, where messages are sealed.
+pub const HYPERV_SEALED: &str = "hv-lab-http";
+/// Name of the Hyper-V cluster.
+pub const HYPERV_CLUSTER: &str = "hv-cluster";
 /// Name of the XenServer pool, as the examples use it.
 pub const XENSERVER: &str = "xs-hosted";
 
 /// The fronts that are built.
-pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere];
+pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv];
+/// Those that are started when none is named: what the product itself can speak to.
+const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -53,10 +62,14 @@ pub struct LabOptions {
     pub seed: u64,
     /// Unmanaged VMs per front.
     pub vms: usize,
-    /// Which fronts; empty: all that are [`BUILT`].
+    /// Which fronts; empty: all that the product can speak to.
     pub only: Vec<HypervisorType>,
     /// Also a standalone ESXi host, as endpoint [`ESXI`].
     pub esxi: bool,
+    /// Standalone Hyper-V hosts, as endpoints [`HYPERV`], `hv-lab-2` and so on.
+    pub hyperv_hosts: usize,
+    /// Nodes of a Hyper-V cluster, as endpoint [`HYPERV_CLUSTER`]; 0: none.
+    pub hyperv_nodes: usize,
     /// User and password of every front; `None`: its own user and a password made from the seed.
     pub login: Option<(String, String)>,
     /// Rules in force from the start.
@@ -78,6 +91,8 @@ impl Default for LabOptions {
             vms: 12,
             only: vec![HypervisorType::Vsphere],
             esxi: false,
+            hyperv_hosts: 1,
+            hyperv_nodes: 0,
             login: None,
             faults: Vec::new(),
             clock: ClockMode::Real,
@@ -211,10 +226,12 @@ impl Lab {
         let clock = LabClock::new(options.clock);
         let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
         // In this order whatever order they are asked for in: ports and ids follow from it.
-        for kind in BUILT.iter().filter(|kind| options.only.is_empty() || options.only.contains(kind)) {
+        let wanted = if options.only.is_empty() { UNASKED } else { &options.only };
+        for kind in BUILT.iter().filter(|kind| wanted.contains(kind)) {
             match kind {
                 HypervisorType::Vsphere => lab.start_vsphere(&options).await?,
-                HypervisorType::Xenserver | HypervisorType::Hyperv => return Err(LabError::NotBuilt(*kind)),
+                HypervisorType::Hyperv => lab.start_hyperv(&options).await?,
+                HypervisorType::Xenserver => return Err(LabError::NotBuilt(*kind)),
             }
         }
         Ok(lab)
