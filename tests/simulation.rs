@@ -2,7 +2,8 @@
 //! clock steps, and the rules of DESIGN sections 5 and 6 asked after each step.
 //!
 //! ```text
-//! life.rs       one life        invariants/   the rules, each by name, judged by the truth of the worlds
+//! life.rs       one life        beginning.rs  what it begins with     acting.rs  what may happen in it
+//! invariants/   the rules, each by name, judged by the truth of the worlds
 //! git.rs        what is in Git  edits.rs      what teams change there
 //! people.rs     what is done at a console        site.rs  an endpoint and what goes wrong at it
 //! over_world/   a provider over the lab's world, without a wire
@@ -14,6 +15,10 @@
 //! figures; a debug build, as in CI, runs fewer. `TIERWRIGHT_SIMULATIONS=N` and `TIERWRIGHT_WIRE_SIMULATIONS=N` set how
 //! many, `TIERWRIGHT_SEED=N` lives that one life again and tells it.
 
+#[path = "simulation/acting.rs"]
+mod acting;
+#[path = "simulation/beginning.rs"]
+mod beginning;
 #[path = "simulation/edits.rs"]
 mod edits;
 #[path = "simulation/figures.rs"]
@@ -38,7 +43,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 
@@ -129,7 +134,7 @@ impl Sum {
 fn every_rule_holds_in_every_life() {
     let lives = how_many("TIERWRIGHT_SIMULATIONS", [10_000, 600]);
     let (next, sum) = (AtomicU64::new(0), Mutex::new(Sum::default()));
-    let began = Instant::now();
+    let began = tierwright::clock::instant();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -154,7 +159,7 @@ fn every_rule_holds_in_every_life() {
 fn every_rule_holds_over_the_wire() {
     let lives = how_many("TIERWRIGHT_WIRE_SIMULATIONS", [200, 4]);
     let only = std::env::var("TIERWRIGHT_WIRE_SEED").ok().and_then(|text| text.parse().ok());
-    let began = Instant::now();
+    let began = tierwright::clock::instant();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let sum = runtime.block_on(async {
         let mut sum = Sum::default();

@@ -23,14 +23,10 @@ pub struct Volatile(Arc<Mutex<Tables>>);
 #[derive(Debug, Default)]
 struct Tables {
     /// In order of their ids, which count from 1.
-    intents: Vec<(IntentId, OpenIntent)>,
+    intents: Vec<Noted>,
     last_intent: i64,
-    /// The last intent of each VM, and whether its end is on record.
-    last_of: BTreeMap<(EndpointName, VmKey), (IntentId, bool)>,
     /// How often each endpoint was changed.
     changes: BTreeMap<EndpointName, u64>,
-    /// Of settled intents, when; the intent itself is not needed any more.
-    calls: u64,
     destroys: Vec<Destroyed>,
     generations: BTreeMap<EndpointName, u64>,
     inventories: BTreeMap<EndpointName, LastInventory>,
@@ -39,20 +35,37 @@ struct Tables {
     good_revision: Option<GoodRevision>,
 }
 
+/// One intent and how it ended.
+#[derive(Debug)]
+struct Noted {
+    id: IntentId,
+    intent: OpenIntent,
+    ended: Option<Ended>,
+}
+
+/// How an intent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The provider told the outcome.
+    Told,
+    /// A later look at the VM closed it.
+    Seen,
+}
+
+impl Noted {
+    fn is_of(&self, endpoint: &EndpointName, key: &VmKey) -> bool {
+        self.intent.endpoint == *endpoint && self.intent.key == *key
+    }
+}
+
 impl Volatile {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many intents were recorded in all.
-    pub fn intents(&self) -> u64 {
-        self.lock().calls
-    }
-
     pub(super) fn intend(&self, intent: &Intent<'_>) -> IntentId {
         let mut tables = self.lock();
         tables.last_intent += 1;
-        tables.calls += 1;
         let id = IntentId(tables.last_intent);
         let step = intent.step;
         let open = OpenIntent {
@@ -62,9 +75,8 @@ impl Volatile {
             call: intent.call.name.to_owned(),
             at: intent.at,
         };
-        tables.last_of.insert((open.endpoint.clone(), open.key.clone()), (id, false));
         *tables.changes.entry(open.endpoint.clone()).or_default() += 1;
-        tables.intents.push((id, open));
+        tables.intents.push(Noted { id, intent: open, ended: None });
         if let Some(destroyed) = intent.destroy() {
             tables.count_destroy(destroyed);
         }
@@ -74,16 +86,12 @@ impl Volatile {
     pub(super) fn settle(&self, intent: IntentId) {
         let mut tables = self.lock();
         // One that was closed by a look has its outcome already.
-        let Some(at) = tables.intents.iter().position(|(id, _)| *id == intent) else { return };
-        let (_, open) = tables.intents.remove(at);
-        *tables.changes.entry(open.endpoint.clone()).or_default() += 1;
-        if let Some((last, settled)) = tables.last_of.get_mut(&(open.endpoint, open.key)) {
-            *settled |= *last == intent;
+        let open = tables.intents.iter_mut().find(|noted| noted.id == intent && noted.ended.is_none());
+        if let Some(noted) = open {
+            noted.ended = Some(Ended::Told);
+            let endpoint = noted.intent.endpoint.clone();
+            *tables.changes.entry(endpoint).or_default() += 1;
         }
-    }
-
-    pub(super) fn is_unsettled(&self, endpoint: &EndpointName, key: &VmKey) -> bool {
-        self.lock().last_of.get(&(endpoint.clone(), key.clone())).is_some_and(|(_, settled)| !settled)
     }
 
     pub(super) fn changes(&self) -> BTreeMap<EndpointName, u64> {
@@ -92,9 +100,14 @@ impl Volatile {
 
     pub(super) fn close_seen(&self, endpoint: &EndpointName, key: &VmKey) -> u64 {
         let mut tables = self.lock();
-        let before = tables.intents.len();
-        tables.intents.retain(|(_, open)| open.endpoint != *endpoint || open.key != *key);
-        (before - tables.intents.len()) as u64
+        let open = tables.intents.iter_mut().filter(|noted| noted.ended.is_none() && noted.is_of(endpoint, key));
+        open.map(|noted| noted.ended = Some(Ended::Seen)).count() as u64
+    }
+
+    pub(super) fn is_unsettled(&self, endpoint: &EndpointName, key: &VmKey) -> bool {
+        let tables = self.lock();
+        let last = tables.intents.iter().rev().find(|noted| noted.is_of(endpoint, key));
+        last.is_some_and(|noted| noted.ended != Some(Ended::Told))
     }
 
     pub(super) fn next_generation(&self, endpoint: &EndpointName) -> u64 {
@@ -136,7 +149,12 @@ impl Volatile {
         destroys.sort_by_key(|destroyed| destroyed.at);
         History {
             destroys,
-            open_intents: tables.intents.iter().map(|(_, open)| open.clone()).collect(),
+            open_intents: tables
+                .intents
+                .iter()
+                .filter(|noted| noted.ended.is_none())
+                .map(|noted| noted.intent.clone())
+                .collect(),
             owned_at_window_start: tables.owned_at(window),
             last,
             disturbed: BTreeSet::new(),
@@ -164,10 +182,8 @@ impl Tables {
             before.own_id == destroyed.own_id && before.endpoint == destroyed.endpoint && before.at.as_second() > since
         };
         if destroyed.deleted {
-            let begun: Vec<_> = self.destroys.iter_mut().filter(same).filter(|before| !before.deleted).collect();
-            let any = !begun.is_empty();
-            begun.into_iter().for_each(|before| before.deleted = true);
-            if any {
+            let begun = self.destroys.iter_mut().filter(same).filter(|before| !before.deleted);
+            if begun.map(|before| before.deleted = true).count() > 0 {
                 return;
             }
         }
@@ -215,6 +231,7 @@ impl Tables {
 
     fn forget_old(&mut self, now: Timestamp) {
         let old = now.as_second() - KEPT;
+        self.intents.retain(|noted| noted.ended.is_none() || noted.intent.at.as_second() >= old);
         self.destroys.retain(|destroyed| destroyed.at.as_second() >= old);
         for samples in self.owned.values_mut() {
             let latest = samples.last_key_value().map(|(at, _)| *at);

@@ -188,12 +188,12 @@ fn edit_vm(edit: Edit, git: &mut Git, key: &str, rng: &mut StdRng) -> bool {
             disk.gib += 5;
         }
         Edit::AddDisk if vm.disks.len() < 4 => {
-            vm.disks.push(DiskLine { name: format!("data-{n}"), gib: 5, fast: n % 2 == 0 });
+            vm.disks.push(DiskLine { name: format!("data-{n}"), gib: 5, fast: n.is_multiple_of(2) });
         }
         Edit::DropDisk if vm.disks.len() > 1 => drop(vm.disks.pop()),
         Edit::AddNic if vm.nics.len() < 3 => {
             let name = format!("eth{}", vm.nics.len());
-            vm.nics.push((name, if n % 2 == 0 { "app" } else { "db" }));
+            vm.nics.push((name, if n.is_multiple_of(2) { "app" } else { "db" }));
         }
         Edit::DropNic if vm.nics.len() > 1 => drop(vm.nics.pop()),
         Edit::OtherNetwork => {

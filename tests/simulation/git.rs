@@ -86,7 +86,7 @@ impl VmFile {
             tier: tier.to_owned(),
             cpus: 1 + n % 2,
             memory_gib: 1 + u64::from(n % 3),
-            image: n % 3 != 0,
+            image: !n.is_multiple_of(3),
             // Different names, so that one that leaves and one that comes do not look like a rename.
             disks: vec![DiskLine { name: format!("root-{n}"), gib: 10, fast: false }],
             nics: vec![("eth0".to_owned(), "app")],
@@ -94,7 +94,7 @@ impl VmFile {
             prevent_destroy: false,
             release: false,
             reboot: true,
-            force: n % 4 == 0,
+            force: n.is_multiple_of(4),
             delete_disks: false,
             depends_on: None,
             renamed_from: None,

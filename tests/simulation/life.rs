@@ -8,31 +8,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
-use rand::seq::{IndexedMutRandom, IndexedRandom, IteratorRandom};
+use rand::seq::IteratorRandom;
 use rand::{RngExt, SeedableRng};
 use tierwright::clock::Clock;
 use tierwright::endpoints::Endpoints;
 use tierwright::events::EventSink;
 use tierwright::journal::{Journal, Volatile};
 use tierwright::lab::world;
-use tierwright::model::{EndpointName, OwnId, Secret, TierName, VmKey};
-use tierwright::plan::{BlockCode, EndpointState, Limits, Manage, Plan};
+use tierwright::model::{EndpointName, OwnId, TierName, VmKey};
+use tierwright::plan::{BlockCode, EndpointState, Manage, Plan};
 use tierwright::session::{Look, LookRequest, Session};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Settings, Trust};
+use tierwright::settings::Settings;
 use tierwright::shutdown::Shutdown;
 
-use crate::edits::{self, Drawer};
+use crate::beginning;
+use crate::edits::Drawer;
 use crate::figures::Figures;
-use crate::git::{Git, Shape, TierFile, VmFile};
-use crate::invariants::{self, Cycle, Holds, INSTALLATION, Owner, Past, Truth, own_id, owner, plans, settling, truth};
-use crate::over_world::{CallTrouble, MARK};
-use crate::people;
-use crate::site::{Fault, Site};
+use crate::git::{Git, Shape, VmFile};
+use crate::invariants::{self, Cycle, Holds, Owner, Past, Truth, own_id, owner, plans, settling, truth};
+use crate::site::Site;
 use crate::watched::{Mortal, Watch, Watched};
 
 /// Quiet cycles within which everything must be done.
@@ -40,25 +38,25 @@ const QUIET_CYCLES: usize = 12;
 
 /// See the module.
 pub struct Life {
-    rng: StdRng,
-    steps: u32,
-    _dir: tempfile::TempDir,
-    git: Git,
-    drawer: Drawer,
-    sites: Vec<Site>,
-    clock: Clock,
-    memory: Volatile,
-    session: Option<Session>,
-    settings: Settings,
-    watch: Watch,
-    past: Past,
+    pub rng: StdRng,
+    pub steps: u32,
+    pub _dir: tempfile::TempDir,
+    pub git: Git,
+    pub drawer: Drawer,
+    pub sites: Vec<Site>,
+    pub clock: Clock,
+    pub memory: Volatile,
+    pub session: Option<Session>,
+    pub settings: Settings,
+    pub watch: Watch,
+    pub past: Past,
     /// What the last preview showed, to be approved now or too late.
-    shown: BTreeMap<String, BTreeSet<VmKey>>,
+    pub shown: BTreeMap<String, BTreeSet<VmKey>>,
     /// Typed for the next cycle.
-    typed: BTreeMap<String, BTreeSet<VmKey>>,
-    paused: bool,
-    forgot: bool,
-    began: Timestamp,
+    pub typed: BTreeMap<String, BTreeSet<VmKey>>,
+    pub paused: bool,
+    pub forgot: bool,
+    pub began: Timestamp,
     pub figures: Figures,
     pub trace: Vec<String>,
 }
@@ -77,10 +75,10 @@ impl Life {
         let dir = tempfile::tempdir().expect("a directory");
         let began: Timestamp = "2026-01-05T08:00:00Z".parse().expect("a time");
         let clock = Clock::standing_at(began);
-        let settings = settings(&mut rng, dir.path().to_owned(), &sites);
+        let settings = beginning::settings(&mut rng, dir.path(), &sites);
         let mut life = Self {
             steps: rng.random_range(steps),
-            git: git(&mut rng, &sites),
+            git: beginning::git(&mut rng, &sites),
             drawer: Drawer::default(),
             watch: Watch { sent: Arc::default(), mortal: Arc::new(Mortal::default()), clock: clock.clone() },
             rng,
@@ -125,185 +123,9 @@ impl Life {
         settled
     }
 
-    fn note(&mut self, what: impl Into<String>) {
+    pub fn note(&mut self, what: impl Into<String>) {
         let what = what.into();
         self.trace.push(format!("{} {what}", self.clock.now()));
-    }
-
-    // ---- actions --------------------------------------------------------------------------------------------------
-
-    fn act(&mut self) {
-        let done = match self.rng.random_range(0..100) {
-            0..50 if self.paused => self.pause_or_resume(),
-            0..32 => self.edit_git(),
-            32..52 => self.act_at_console(),
-            52..67 => self.strike(),
-            67..75 => self.heal(),
-            75..84 => self.pass_time(),
-            84..92 => self.approve(),
-            92..95 => self.pause_or_resume(),
-            95..97 => self.restart(),
-            97..99 => self.change_state(),
-            _ => self.forget(),
-        };
-        if let Some((kind, what)) = done {
-            self.figures.action(kind.clone());
-            self.note(format!("{kind}: {what}"));
-        }
-    }
-
-    fn edit_git(&mut self) -> Option<(String, String)> {
-        if self.rng.random_bool(0.08) {
-            return self.adopt();
-        }
-        let edit = edits::edit(&mut self.rng);
-        let what = edits::make(edit, &mut self.git, &mut self.drawer, &mut self.rng)?;
-        self.git.write(&self.settings.source);
-        Some((format!("git {edit:?}"), what))
-    }
-
-    /// A manifest that takes over a VM which nobody manages, as `import` would write it.
-    fn adopt(&mut self) -> Option<(String, String)> {
-        let site = self.sites.choose(&mut self.rng)?;
-        let tier = self.git.tiers.values().find(|tier| tier.endpoints.contains(&site.name.to_string()))?.name.clone();
-        let (id, mut file) = site.world.with(|world| {
-            let taken = |id: &OwnId| {
-                self.git.vms.values().any(|vm| vm.adopt.as_ref().is_some_and(|(_, it)| *it == id.to_string()))
-            };
-            let free = world.vms().filter(|vm| !vm.template && owner(vm) == Owner::NotUs && !vm.disks.is_empty());
-            let free = free.filter(|vm| !taken(&own_id(vm)));
-            let vm = free.choose(&mut self.rng)?;
-            Some((own_id(vm), people::as_manifest(world, vm, &tier)?))
-        })?;
-        self.drawer.made += 1;
-        let key = format!("sim/taken-{}", self.drawer.made);
-        let what = format!("{key} from {id} on {}", site.name);
-        file.adopt = Some((site.name.to_string(), id.to_string()));
-        self.git.vms.insert(key, file);
-        self.git.write(&self.settings.source);
-        Some(("git Adopt".to_owned(), what))
-    }
-
-    /// The administrator says that an endpoint is worked on, given up, or counted on again.
-    fn change_state(&mut self) -> Option<(String, String)> {
-        let endpoint = self.settings.endpoints.choose_mut(&mut self.rng)?;
-        endpoint.state = match endpoint.state {
-            EndpointState::Active => *[EndpointState::Maintenance, EndpointState::Retired].choose(&mut self.rng)?,
-            EndpointState::Maintenance | EndpointState::Retired => EndpointState::Active,
-        };
-        self.session = None;
-        Some((format!("endpoint {:?}", endpoint.state), endpoint.name.to_string()))
-    }
-
-    /// Somebody installs guest tools in most VMs that we made.
-    fn install_tools(&mut self) {
-        for site in &self.sites {
-            site.world.with(|world| {
-                let bare = |vm: &&world::Vm| vm.setting(MARK).is_some() && !vm.guest.tools_installed;
-                let ids: Vec<world::Id> = world.vms().filter(bare).map(|vm| vm.id).collect();
-                for id in ids.into_iter().filter(|_| self.rng.random_bool(0.6)) {
-                    world.edit_runtime(id, |vm| vm.guest.tools_installed = true);
-                }
-            });
-        }
-    }
-
-    fn act_at_console(&mut self) -> Option<(String, String)> {
-        let deed = people::deed(&mut self.rng);
-        let site = self.sites.choose(&mut self.rng)?;
-        let what = people::act(deed, &site.world, &mut self.rng)?;
-        Some((format!("console {deed:?}"), format!("{what} on {}", site.name)))
-    }
-
-    fn strike(&mut self) -> Option<(String, String)> {
-        let at = self.rng.random_range(0..self.sites.len());
-        let vms: Vec<OwnId> = self.sites[at]
-            .world
-            .with(|world| world.vms().filter(|vm| vm.setting(MARK).is_some()).map(own_id).collect());
-        let some = vms.choose(&mut self.rng).cloned();
-        let nth = self.rng.random_range(0..4);
-        let fault = match (self.rng.random_range(0..16), some) {
-            (0, _) => Fault::Outage,
-            (1, _) => Fault::CutListing(self.rng.random_range(0..6)),
-            (2, _) => Fault::Blind,
-            (3, Some(id)) => Fault::Hidden(id),
-            (4, Some(id)) => Fault::Denied(id),
-            (5, Some(id)) => Fault::UnsetConfig(id),
-            (6, Some(id)) => Fault::DeafGuest(id),
-            (7, _) => Fault::Call(nth, CallTrouble::LoseReplyAndEndpoint),
-            (8, _) => Fault::Call(nth, CallTrouble::Drop),
-            (9 | 10, _) => Fault::Call(nth, CallTrouble::Late),
-            (11, _) => Fault::Call(nth, CallTrouble::Refuse),
-            (12, _) => Fault::Call(nth, CallTrouble::FailTask),
-            (13, _) => Fault::Call(nth, CallTrouble::Unsent),
-            (14, _) => Fault::Call(nth, CallTrouble::Busy),
-            _ => Fault::Call(nth, CallTrouble::LoseReply),
-        };
-        self.sites[at].strike(&fault);
-        self.figures.fault(fault.name());
-        Some(("trouble".to_owned(), format!("{fault:?} at {}", self.sites[at].name)))
-    }
-
-    fn heal(&mut self) -> Option<(String, String)> {
-        let site = self.sites.choose_mut(&mut self.rng)?;
-        site.heal();
-        Some(("trouble ends".to_owned(), format!("at {}", site.name)))
-    }
-
-    fn pass_time(&mut self) -> Option<(String, String)> {
-        let by = match self.rng.random_range(0..10) {
-            0..4 => SignedDuration::from_hours(self.rng.random_range(1..=23)),
-            4..8 => SignedDuration::from_hours(24 * self.rng.random_range(1..=8)),
-            8 => -SignedDuration::from_mins(self.rng.random_range(1..=90)),
-            _ => -SignedDuration::from_hours(self.rng.random_range(2..=72)),
-        };
-        self.set_clock(by);
-        let kind = if by.is_negative() { "clock back" } else { "clock forward" };
-        Some((kind.to_owned(), format!("{by:#}")))
-    }
-
-    fn set_clock(&self, by: SignedDuration) {
-        if let Clock::Virtual(shared) = &self.clock {
-            let mut now = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            *now = now.saturating_add(by).unwrap_or(*now);
-        }
-    }
-
-    fn approve(&mut self) -> Option<(String, String)> {
-        if self.shown.is_empty() {
-            return None;
-        }
-        let choice = self.rng.random_range(1..=3);
-        let typed: Vec<_> = self.shown.iter().sample(&mut self.rng, choice);
-        for (digest, keys) in typed {
-            self.typed.insert(digest.clone(), keys.clone());
-        }
-        Some(("approve".to_owned(), format!("{:?}", self.typed)))
-    }
-
-    fn pause_or_resume(&mut self) -> Option<(String, String)> {
-        let dir = &self.settings.state_dir;
-        self.paused = !self.paused;
-        if self.paused {
-            tierwright::pause::pause(dir, Some("a person said so")).expect("a STOP file");
-        } else {
-            tierwright::pause::resume(dir).expect("no STOP file");
-        }
-        Some((if self.paused { "pause" } else { "resume" }.to_owned(), String::new()))
-    }
-
-    fn restart(&mut self) -> Option<(String, String)> {
-        self.session = None;
-        Some(("restart".to_owned(), String::new()))
-    }
-
-    /// The state directory is lost.
-    fn forget(&mut self) -> Option<(String, String)> {
-        self.session = None;
-        self.memory = Volatile::default();
-        self.forgot = true;
-        self.past.destroys.clear();
-        Some(("stateDir lost".to_owned(), String::new()))
     }
 
     // ---- cycles ---------------------------------------------------------------------------------------------------
@@ -349,11 +171,12 @@ impl Life {
             let cycle = self.cycle_of(&look, (&dark, &unseen), &approved, &observed_only);
             plans::of_plan(&cycle, plan, session.policy(), &before)?;
         }
-        if rough && self.rng.random_bool(0.12) {
-            if let Some((kind, what)) = self.act_at_console() {
-                self.figures.action(kind.clone());
-                self.note(format!("between look and apply, {kind}: {what}"));
-            }
+        if rough
+            && self.rng.random_bool(0.12)
+            && let Some((kind, what)) = self.act_at_console()
+        {
+            self.figures.action(kind.clone());
+            self.note(format!("between look and apply, {kind}: {what}"));
         }
         let dies = (rough && self.rng.random_bool(0.3)).then(|| self.rng.random_range(0..16));
         let before = truth(&self.sites);
@@ -524,55 +347,5 @@ impl Life {
         let look = self.preview().await;
         let (Some(plan), Some(desired)) = (&look.plan, &look.desired) else { return Ok(()) };
         settling::what_is_in_sync_is_as_git_says(desired, plan, &truth(&self.sites))
-    }
-}
-
-fn git(rng: &mut StdRng, sites: &[Site]) -> Git {
-    let mut tiers = BTreeMap::new();
-    // The first two endpoints share a tier where they speak one language.
-    let shared = sites[0].hypervisor == sites[1].hypervisor;
-    let groups: Vec<&[Site]> = if shared { vec![&sites[..2], &sites[2..]] } else { sites.chunks(1).collect() };
-    for (n, group) in (1..).zip(groups) {
-        let name = format!("tier-{n}");
-        let tier = TierFile {
-            name: name.clone(),
-            endpoints: group.iter().map(|site| site.name.to_string()).collect(),
-            places: group[0].places,
-            prune: ["confirm", "auto", "auto"].choose(rng).expect("three"),
-            grace_days: *[0, 1, 7].choose(rng).expect("three"),
-        };
-        tiers.insert(name, tier);
-    }
-    Git { tiers, vms: BTreeMap::new(), shape: Shape::Good }
-}
-
-fn settings(rng: &mut StdRng, dir: PathBuf, sites: &[Site]) -> Settings {
-    let observed = rng.random_bool(0.06).then(|| rng.random_range(0..sites.len()));
-    let endpoint = |(n, site): (usize, &Site)| EndpointSettings {
-        name: site.name.clone(),
-        hypervisor: site.hypervisor,
-        urls: vec!["https://nowhere.invalid/".to_owned()],
-        auth: tierwright::settings::Auth::default(),
-        username: "nobody".to_owned(),
-        password: PasswordFrom::Given(Secret::new(String::new())),
-        trust: Trust::SystemRoots,
-        manage: if observed == Some(n) { Manage::Observe } else { Manage::Suggest },
-        state: EndpointState::Active,
-        parallel: 1 + n,
-    };
-    Settings {
-        path: dir.join("tierwright.yaml"),
-        installation: INSTALLATION.to_owned(),
-        source: dir.join("manifests"),
-        state_dir: dir.join("state"),
-        secrets_dir: dir.join("secrets"),
-        interval: std::time::Duration::from_secs(60),
-        endpoints: sites.iter().enumerate().map(endpoint).collect(),
-        limits: Limits {
-            destroys_per_day: rng.random_range(1..=6),
-            destroy_percent_per_tier_per_day: *[5, 50, 100, 100].choose(rng).expect("four"),
-            disruptions_per_run: rng.random_range(1..=10),
-            parallel_per_endpoint: 8,
-        },
     }
 }

@@ -205,13 +205,13 @@ fn whole(deed: Deed, world: &mut World, id: world::Id, rng: &mut StdRng) -> Opti
 
 /// A manifest of what a VM is, if it lies on networks that the tiers have words for.
 pub fn as_manifest(world: &World, vm: &world::Vm, tier: &str) -> Option<VmFile> {
-    let word = |nic: &world::Nic| match world.networks.get(&nic.network?)?.name.as_str() {
+    let named = |nic: &world::Nic| match world.networks.get(&nic.network?)?.name.as_str() {
         "PG-APP-10" => Some("app"),
         "PG-DB-20" => Some("db"),
         _ => None,
     };
     let nics: Option<Vec<_>> =
-        vm.nics.iter().enumerate().map(|(n, nic)| Some((format!("eth{n}"), word(nic)?))).collect();
+        vm.nics.iter().enumerate().map(|(n, nic)| Some((format!("eth{n}"), named(nic)?))).collect();
     let disk = |(n, disk): (usize, &world::Disk)| DiskLine {
         name: format!("disk-{n}"),
         gib: disk.capacity >> 30,
