@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER};
+use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER, XENSERVER};
 use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
@@ -18,10 +18,11 @@ pub enum Kind {
     VcsimEsxi,
     LabVcenter,
     LabEsxi,
+    LabXenserver,
 }
 
 /// The list.
-pub const ALL: &[Kind] = &[Kind::LabVcenter, Kind::LabEsxi, Kind::VcsimVcenter, Kind::VcsimEsxi];
+pub const ALL: &[Kind] = &[Kind::LabVcenter, Kind::LabEsxi, Kind::LabXenserver, Kind::VcsimVcenter, Kind::VcsimEsxi];
 
 impl Kind {
     pub const fn name(self) -> &'static str {
@@ -30,6 +31,7 @@ impl Kind {
             Self::VcsimEsxi => "vcsim ESXi",
             Self::LabVcenter => "lab vCenter",
             Self::LabEsxi => "lab ESXi",
+            Self::LabXenserver => "lab XenServer",
         }
     }
 }
@@ -84,6 +86,7 @@ impl Subject {
                     server: Server::Vcsim(vcsim),
                 })
             }
+            Kind::LabXenserver => Some(Self::pool(LabOptions::default()).await),
             Kind::LabVcenter => Some(Self::lab(LabOptions::default()).await),
             Kind::LabEsxi => {
                 let options = LabOptions { esxi: true, ..LabOptions::default() };
@@ -91,7 +94,7 @@ impl Subject {
                 let endpoint =
                     lab.endpoints().into_iter().find(|endpoint| endpoint.name == ESXI).expect("an ESXi front");
                 Some(Self {
-                    provider: connect(&endpoint),
+                    provider: connect_to(&endpoint),
                     placement: Placement { storage: Some("datastore1".to_owned()), ..Placement::default() },
                     networks: ["VM Network", "PG-APP-10"],
                     image: "none",
@@ -113,9 +116,23 @@ impl Subject {
             ..Placement::default()
         };
         Self {
-            provider: connect(&endpoint),
+            provider: connect_to(&endpoint),
             placement,
             networks: ["PG-DB-20", "PG-APP-10"],
+            image: "tmpl-debian-12",
+            server: Server::Lab(lab),
+        }
+    }
+
+    /// The lab's XenServer pool.
+    pub async fn pool(options: LabOptions) -> Self {
+        let options = LabOptions { only: vec![HypervisorType::Xenserver], ..options };
+        let lab = Lab::start(options).await.expect("the lab starts");
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == XENSERVER).expect("a pool");
+        Self {
+            provider: connect_to(&endpoint),
+            placement: Placement { storage: Some("sr-hosted".to_owned()), ..Placement::default() },
+            networks: ["hosted-public", "hosted-private"],
             image: "tmpl-debian-12",
             server: Server::Lab(lab),
         }
@@ -137,25 +154,26 @@ impl Subject {
 
     /// A provider of its own for the same lab, as a new process has: it remembers nothing.
     pub fn fresh(&self) -> Arc<dyn Provider> {
-        connect(&self.of_lab().endpoints()[0])
+        connect_to(&self.of_lab().endpoints()[0])
     }
 }
 
-fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
-    let mut pin = [0; 32];
-    for (at, byte) in pin.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&endpoint.pins[0][at * 2..at * 2 + 2], 16).expect("hex");
-    }
+/// A provider for a front.
+pub fn connect_to(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
     let settings = EndpointSettings {
         name: EndpointName::new(&endpoint.name).expect("a name"),
-        hypervisor: HypervisorType::Vsphere,
+        hypervisor: endpoint.hypervisor,
         urls: endpoint.urls.clone(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
-        trust: Trust::Pins(vec![pin]),
+        trust: Trust::Pins(endpoint.pins.iter().map(|pin| bytes(pin)).collect()),
         manage: Manage::Enforce,
         state: EndpointState::Active,
         parallel: 8,
     };
     provider::connect(&settings).expect("settings are good")
+}
+
+pub fn bytes(hex: &str) -> [u8; 32] {
+    std::array::from_fn(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex"))
 }
