@@ -10,6 +10,8 @@ mod xapi;
 mod command;
 #[path = "lab/faults.rs"]
 mod faults;
+#[path = "lab/hyperv/mod.rs"]
+mod hyperv;
 #[path = "lab/model.rs"]
 mod model;
 #[path = "lab/pyvmomi.rs"]

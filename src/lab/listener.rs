@@ -1,15 +1,16 @@
-//! The TLS listener under every front: a self-signed certificate whose pin the caller knows, handshakes in their own
-//! tasks, and connections that can be cut.
+//! The listener under every front: TLS with a self-signed certificate whose pin the caller knows, handshakes in their own
+//! tasks, and connections that can be cut. WS-Management also listens without TLS, as its messages are sealed.
 //!
 //! A cut connection fails on the next read or write, before another byte leaves: that is how a reply is lost. HTTP/1.1
 //! alone is offered: with it one connection carries one call, so that a cut loses exactly one.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct TlsListener {
     address: SocketAddr,
+    /// Empty without TLS.
     pin: String,
     ready: mpsc::Receiver<(Connection, SocketAddr)>,
     accepting: tokio::task::JoinHandle<()>,
@@ -40,10 +42,20 @@ pub struct TlsListener {
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
-    tls: TlsStream<TcpStream>,
+    stream: Stream,
     cut: Arc<AtomicBool>,
+    slot: Slot,
     stopped: Stopped,
 }
+
+#[derive(Debug)]
+enum Stream {
+    Tls(Box<TlsStream<TcpStream>>),
+    Plain(TcpStream),
+}
+
+/// What a front keeps for one connection; goes with it.
+pub(in crate::lab) type Slot = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// Becomes ready when the lab stops.
 struct Stopped(Pin<Box<dyn Future<Output = ()> + Send>>);
@@ -60,6 +72,7 @@ pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
     cut: Arc<AtomicBool>,
+    slot: Slot,
 }
 
 impl Peer {
@@ -67,11 +80,16 @@ impl Peer {
     pub fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
     }
+
+    /// What the front keeps for this connection.
+    pub(in crate::lab) fn slot(&self) -> &Slot {
+        &self.slot
+    }
 }
 
 impl Connected<IncomingStream<'_, TlsListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self { address: *stream.remote_addr(), cut: stream.io().cut.clone() }
+        Self { address: *stream.remote_addr(), cut: stream.io().cut.clone(), slot: stream.io().slot.clone() }
     }
 }
 
@@ -107,11 +125,23 @@ impl TlsListener {
         certificate: &Certificate,
         stop: &watch::Sender<bool>,
     ) -> Result<Self, LabError> {
-        let refuse = |source| LabError::Listen { address: address.to_string(), source };
-        let tcp = TcpListener::bind(address).await.map_err(refuse)?;
-        let bound = tcp.local_addr().map_err(refuse)?;
+        let (tcp, bound) = listen(address).await?;
         let acceptor = TlsAcceptor::from(certificate.config.clone());
-        let pin = certificate.pin.clone();
+        Ok(Self::accepting(tcp, (bound, certificate.pin.clone()), Some(acceptor), stop))
+    }
+
+    /// Listens on an address without TLS.
+    pub async fn bind_plain(address: SocketAddr, stop: &watch::Sender<bool>) -> Result<Self, LabError> {
+        let (tcp, bound) = listen(address).await?;
+        Ok(Self::accepting(tcp, (bound, String::new()), None, stop))
+    }
+
+    fn accepting(
+        tcp: TcpListener,
+        (address, pin): (SocketAddr, String),
+        acceptor: Option<TlsAcceptor>,
+        stop: &watch::Sender<bool>,
+    ) -> Self {
         let (done, ready) = mpsc::channel(64);
         let stop = stop.clone();
         let accepting = tokio::spawn(async move {
@@ -124,7 +154,7 @@ impl TlsListener {
                 tokio::spawn(handshake(acceptor.clone(), stream, peer, stop.subscribe(), done.clone()));
             }
         });
-        Ok(Self { address: bound, pin, ready, accepting })
+        Self { address, pin, ready, accepting }
     }
 
     /// Where it listens.
@@ -144,19 +174,33 @@ impl Drop for TlsListener {
     }
 }
 
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), LabError> {
+    let refuse = |source| LabError::Listen { address: address.to_string(), source };
+    let tcp = TcpListener::bind(address).await.map_err(refuse)?;
+    let bound = tcp.local_addr().map_err(refuse)?;
+    Ok((tcp, bound))
+}
+
 async fn handshake(
-    acceptor: TlsAcceptor,
+    acceptor: Option<TlsAcceptor>,
     stream: TcpStream,
     peer: SocketAddr,
     mut stop: watch::Receiver<bool>,
     done: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
     let _ = stream.set_nodelay(true);
-    if let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let stream = match acceptor {
+        None => Some(Stream::Plain(stream)),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(tls)) => Some(Stream::Tls(Box::new(tls))),
+            _ => None,
+        },
+    };
+    if let Some(stream) = stream {
         let stopped = Stopped(Box::pin(async move {
             let _ = stop.wait_for(|stopped| *stopped).await;
         }));
-        let _ = done.send((Connection { tls, cut: Arc::default(), stopped }, peer)).await;
+        let _ = done.send((Connection { stream, cut: Arc::default(), slot: Slot::default(), stopped }, peer)).await;
     }
 }
 
@@ -222,22 +266,34 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.tls).poll_read(context, buffer)
+        match &mut self.stream {
+            Stream::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+        }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
-        Pin::new(&mut self.tls).poll_write(context, bytes)
+        match &mut self.stream {
+            Stream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.tls).poll_flush(context)
+        match &mut self.stream {
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(context),
+            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(context)
+        match &mut self.stream {
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+        }
     }
 }

@@ -4,7 +4,8 @@
 //!  vendors' clients, our providers          tests, demo
 //!            | https                            | calls
 //!            v                                  v
-//!   listener.rs -> vsphere/ xenserver/ ----> world/  <- clock.rs
+//!   listener.rs -> vsphere/ ---------------> world/  <- clock.rs
+//!                  hyperv/ xenserver/
 //!                     |  ^ what goes wrong: faults.rs
 //!                     +--> what was asked:  record.rs
 //! ```
@@ -16,6 +17,7 @@
 pub mod clock;
 pub mod command;
 pub mod faults;
+mod hyperv;
 pub mod listener;
 pub mod record;
 pub mod settings;
@@ -42,11 +44,19 @@ use crate::model::HypervisorType;
 pub const VCENTER: &str = "vc-prod";
 /// Name of the standalone ESXi endpoint.
 pub const ESXI: &str = "esx-lab";
+/// Name of the Hyper-V host, as the examples use it: NTLM over HTTPS.
+pub const HYPERV: &str = "hv-lab";
+/// The same host over HTTP, where messages are sealed.
+pub const HYPERV_SEALED: &str = "hv-lab-http";
+/// Name of the Hyper-V cluster.
+pub const HYPERV_CLUSTER: &str = "hv-cluster";
 /// Name of the XenServer pool, as the examples use it.
 pub const XENSERVER: &str = "xs-hosted";
 
-/// The fronts that are built.
-pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Xenserver];
+/// All fronts, in the order they are started.
+pub const FRONTS: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv, HypervisorType::Xenserver];
+/// Those that are started when none is named: what the product itself can speak to.
+const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -55,10 +65,14 @@ pub struct LabOptions {
     pub seed: u64,
     /// Unmanaged VMs per front.
     pub vms: usize,
-    /// Which fronts; empty: all that are [`BUILT`].
+    /// Which fronts; empty: all that the product can speak to.
     pub only: Vec<HypervisorType>,
     /// Also a standalone ESXi host, as endpoint [`ESXI`].
     pub esxi: bool,
+    /// Standalone Hyper-V hosts, as endpoints [`HYPERV`], `hv-lab-2` and so on.
+    pub hyperv_hosts: usize,
+    /// Nodes of a Hyper-V cluster, as endpoint [`HYPERV_CLUSTER`]; 0: none.
+    pub hyperv_nodes: usize,
     /// User and password of every front; `None`: its own user and a password made from the seed.
     pub login: Option<(String, String)>,
     /// Rules in force from the start.
@@ -80,6 +94,8 @@ impl Default for LabOptions {
             vms: 12,
             only: vec![HypervisorType::Vsphere],
             esxi: false,
+            hyperv_hosts: 1,
+            hyperv_nodes: 0,
             login: None,
             faults: Vec::new(),
             clock: ClockMode::Real,
@@ -136,9 +152,6 @@ impl LabEndpoint {
 /// Why a lab could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    /// A front that is asked for is not built yet.
-    #[error("the lab has no {0} front yet")]
-    NotBuilt(HypervisorType),
     /// It would be reachable from other machines.
     #[error("the lab listens on this machine only; {0} is not a loopback address")]
     NotLoopback(IpAddr),
@@ -212,9 +225,6 @@ impl Lab {
         if !options.bind.is_loopback() {
             return Err(LabError::NotLoopback(options.bind));
         }
-        if let Some(missing) = options.only.iter().find(|wanted| !BUILT.contains(wanted)) {
-            return Err(LabError::NotBuilt(*missing));
-        }
         let faults = Faults::seeded(options.seed);
         for rule in &options.faults {
             faults.add(rule.clone());
@@ -223,11 +233,12 @@ impl Lab {
         let clock = LabClock::new(options.clock);
         let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
         // In this order whatever order they are asked for in: ports and ids follow from it.
-        for kind in BUILT.iter().filter(|kind| options.only.is_empty() || options.only.contains(kind)) {
+        let wanted = if options.only.is_empty() { UNASKED } else { &options.only };
+        for kind in FRONTS.iter().filter(|kind| wanted.contains(kind)) {
             match kind {
                 HypervisorType::Vsphere => lab.start_vsphere(&options).await?,
+                HypervisorType::Hyperv => lab.start_hyperv(&options).await?,
                 HypervisorType::Xenserver => lab.start_xenserver(&options).await?,
-                HypervisorType::Hyperv => return Err(LabError::NotBuilt(*kind)),
             }
         }
         Ok(lab)

@@ -125,3 +125,15 @@ async fn ended_sessions_end_calls_that_wait() {
     let (answer, ()) = tokio::join!(waiting, end);
     assert_eq!(answer.map_err(|(code, _)| code), Err("SESSION_INVALID".to_owned()));
 }
+
+#[tokio::test]
+async fn a_lost_task_is_done_and_nobody_finds_it() {
+    let (lab, xapi) = ready(options()).await;
+    let vm = xapi.vm("legacy-008").await;
+    lab.faults().add(FaultRule::nth("VM.start", None, 1, Effect::LoseTask));
+    let task = text(&xapi.ok("Async.VM.start", json!([vm, false, false])).await);
+    assert_eq!(xapi.refused("task.get_record", json!([task])).await.0, "HANDLE_INVALID");
+    assert_eq!(xapi.events(&[&format!("task/{task}")], "", 0.0).await["events"], json!([]));
+    lab.clock().advance(std::time::Duration::from_secs(1));
+    assert_eq!(xapi.get("VM.power_state", &vm).await, "Running");
+}

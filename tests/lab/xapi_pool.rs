@@ -91,3 +91,15 @@ async fn what_a_dying_master_had_not_done_is_not_done() {
     lab.clock().advance(std::time::Duration::from_secs(5));
     assert!(lab.world().with(|world| world.vm_named("never").is_none()));
 }
+
+#[tokio::test]
+async fn the_settings_name_every_member_with_its_pin() {
+    let (lab, endpoint) = lab(options()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = lab.write_settings(folder.path(), std::path::Path::new("../manifests")).expect("written");
+    let settings = tierwright::settings::load(Some(&file)).expect("settings that load");
+    assert_eq!(settings.endpoints.len(), 1);
+    assert_eq!(settings.endpoints[0].urls, endpoint.urls);
+    let tierwright::settings::Trust::Pins(pins) = &settings.endpoints[0].trust else { panic!("pins") };
+    assert_eq!(pins.len(), 3);
+}

@@ -129,6 +129,7 @@ impl Fault {
                     .with("file", format!("[{name}]"))
                     .with("datastore", name)
             }
+            Refusal::NoMemory { .. } => Self::new("InsufficientResourcesFault", "The host has not enough memory."),
             Refusal::NoSnapshot => Self::new("NotFound", "The specified snapshot was not found."),
             Refusal::NoTools => Self::new(
                 "ToolsUnavailable",

@@ -56,6 +56,13 @@ pub enum Refusal {
     FileLocked(String),
     /// Not enough room.
     NoRoom(Id),
+    /// Not enough memory on the host.
+    NoMemory {
+        /// What the VM needs.
+        wanted_mib: u64,
+        /// What is left.
+        free_mib: u64,
+    },
     /// There is no such snapshot.
     NoSnapshot,
     /// The guest has no tools that run.

@@ -174,8 +174,13 @@ impl World {
         self.agenda.insert((self.now + after, vm, due));
     }
 
+    /// Does another task work on the VM?
+    pub(in crate::lab) fn is_busy(&self, vm: Id) -> bool {
+        self.busy.contains_key(&vm)
+    }
+
     /// A guest that is off has nothing left to do.
-    pub(super) fn guest_rests(&mut self, vm: Id) {
+    pub(in crate::lab) fn guest_rests(&mut self, vm: Id) {
         self.agenda.retain(|(_, id, due)| *id != vm || *due == Due::Task);
     }
 

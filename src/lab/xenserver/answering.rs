@@ -150,9 +150,9 @@ impl At {
         let Known { class, message, .. } = heard.known;
         let call = Call { class, message, parameters: heard.parameters, session };
         if heard.asynchronous || heard.known.takes_time() {
-            let listed = heard.asynchronous;
+            let listed = heard.asynchronous && !effects.contains(&Effect::LoseTask);
             let number = front.with(|world, inner| inner.begin(&front.this, world, Start { call, listed, doomed }));
-            if listed {
+            if heard.asynchronous {
                 return Ok(front.inner().codec.reference(&Obj::Task(number)).into());
             }
             return front.outcome(number).await;
@@ -161,7 +161,7 @@ impl At {
             return Err(failure);
         }
         let reads_task = class == Class::Task;
-        let result = front.with(|world, inner| calls::now(inner, world, &call, (&heard.wire, effects)));
+        let result = front.with(|world, inner| calls::answer(inner, world, &call, (&heard.wire, effects)));
         if matches!(message, "logout" | "designate_new_master" | "emergency_transition_to_master") {
             front.nudge();
         }

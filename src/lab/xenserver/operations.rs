@@ -73,10 +73,11 @@ pub(super) fn bad_power(reference: &str, wanted: &[Power], is: Power) -> Failure
     Failure::new(VM_BAD_POWER_STATE, [reference, &wanted.join(", "), word(is)])
 }
 
-/// What is under way on a VM: number of the task, and the operation.
+/// What is under way on a VM: number of the task, and the operation. Asked for every operation of every VM of a listing,
+/// so that tasks that are over must cost nothing.
 fn under_way(tables: &Tables, vm: Id) -> impl Iterator<Item = (u32, &'static str)> {
-    let on = move |task: &super::tasks::Task| task.vm == Some(vm) && task.pending();
-    tables.tasks.iter().filter(move |(_, task)| on(task)).map(|(number, task)| (*number, task.operation))
+    let pending = tables.pending.iter().filter_map(|number| Some((*number, tables.tasks.get(number)?)));
+    pending.filter(move |(_, task)| task.vm == Some(vm)).map(|(number, task)| (number, task.operation))
 }
 
 /// `current_operations` of a VM.

@@ -4,7 +4,7 @@
 //! stands what only this API has: fields that are merely kept, memory ranges, drives without a disk in them, what is
 //! plugged, what was imported into a VDI, and tasks. Whoever holds the lock on these tables holds the world's already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -45,6 +45,8 @@ pub(super) struct Tables {
     /// What was imported, by VDI.
     pub contents: HashMap<Uuid, Bytes>,
     pub tasks: BTreeMap<u32, Task>,
+    /// Those of them that are not over.
+    pub pending: BTreeSet<u32>,
     pub shadow: Shadow,
     next_task: u32,
     next_key: i32,

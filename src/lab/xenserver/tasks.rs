@@ -100,6 +100,7 @@ impl Inner {
             looks: 0,
         };
         self.tables.tasks.insert(number, task);
+        self.tables.pending.insert(number);
         self.tables.shadow.added(Obj::Task(number), world.bump(), listed);
         self.forget_old_tasks(world);
         schedule(front, world, number, long);
@@ -124,6 +125,7 @@ impl Inner {
             looks: 0,
         };
         self.tables.tasks.insert(number, task);
+        self.tables.pending.insert(number);
         self.tables.shadow.added(Obj::Task(number), world.bump(), true);
         number
     }
@@ -138,6 +140,7 @@ impl Inner {
 
     /// Takes a task off the list.
     pub fn destroy_task(&mut self, world: &mut World, number: u32) {
+        self.tables.pending.remove(&number);
         if let Some(task) = self.tables.tasks.remove(&number) {
             let change = world.bump();
             self.tables.forget(&Obj::Task(number));
@@ -150,6 +153,9 @@ impl Inner {
         let now = world.now_ms();
         let change = world.bump();
         if let Some(task) = self.tables.tasks.get_mut(&number).filter(|task| task.pending()) {
+            if verdict != Verdict::Pending {
+                self.tables.pending.remove(&number);
+            }
             task.verdict = verdict;
             task.value = value;
             task.finished = Some(now);

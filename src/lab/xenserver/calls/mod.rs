@@ -10,7 +10,7 @@
 //! rest.rs     sessions, tasks, pool, hosts, SRs
 //! ```
 //!
-//! A message that takes time is done in `perform`, by its task when it is due; all others at once in `now`. Each looks
+//! A message that takes time is done in `perform`, by its task when it is due; all others at once in `answer`. Each looks
 //! before it changes anything.
 
 pub(super) mod event;
@@ -260,7 +260,7 @@ fn known_time(turn: &Turn<'_>) -> bool {
 }
 
 /// Does a call that takes no time.
-pub(super) fn now(
+pub(super) fn answer(
     inner: &mut Inner,
     world: &mut World,
     call: &Call,
