@@ -10,6 +10,8 @@ mod cases;
 mod faults;
 #[path = "vcsim/peer.rs"]
 mod peer;
+#[path = "conformance/pool.rs"]
+mod pool;
 #[path = "conformance/recorder.rs"]
 mod recorder;
 #[path = "conformance/subject.rs"]

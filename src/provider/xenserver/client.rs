@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 
-use super::fault::Failure;
+use super::fault::{Failure, Fault};
 use super::rpc::{Answer, Request};
 use crate::provider::ErrorKind;
 use crate::settings::Trust;
@@ -72,6 +72,11 @@ impl Client {
         let status = response.status();
         if status.is_success() {
             return Ok(None);
+        }
+        match status.as_u16() {
+            401 => return Err(Failure::Fault(Fault::new("SESSION_INVALID".to_owned(), Vec::new()))),
+            403 => return Err(Failure::because(ErrorKind::Denied, "the account may not upload a disk")),
+            _ => {}
         }
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         match location.filter(|_| status.is_redirection()) {

@@ -55,11 +55,6 @@ impl Machine {
         mark::parse(self.vm.mark()?).ok()
     }
 
-    /// Does exactly this mark stand on it?
-    pub(super) fn bears(&self, mark: &Mark) -> bool {
-        self.vm.mark() == Some(mark::write(mark).as_str())
-    }
-
     /// The task that does this operation to it now.
     pub(super) fn working_on(&self, operation: &str) -> Option<Ref> {
         let task = self.vm.operations.iter().find(|(_, working)| **working == *operation);

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use super::mark::filled;
 use super::rpc::Request;
 use super::work::{Change as Call, Work};
-use crate::mark::Mark;
+use crate::mark::{Mark, MarkedDisk};
 use crate::model::Bytes;
 use crate::plan::Change;
 use crate::provider::{ErrorKind, StepError};
@@ -18,6 +18,7 @@ impl Work<'_> {
     /// One reconfigure with its mark.
     pub(super) async fn reconfigure(&self, changes: &[Change], mark: &Mark) -> Result<(), StepError> {
         let mut machine = self.machine().await?;
+        let mark = &kept_and_back(mark, changes, &machine);
         if !recorded(&machine, mark) {
             self.check(&machine, changes)?;
             self.note_detached(&machine, changes).await?;
@@ -59,16 +60,10 @@ impl Work<'_> {
 
     /// Disks that are about to be detached stand in the mark as kept, before they are.
     async fn note_detached(&self, machine: &Machine, changes: &[Change]) -> Result<(), StepError> {
-        let Some(mut mark) = machine.mark() else { return Ok(()) };
-        for change in changes {
-            let Change::DetachDisk(at) = change else { continue };
-            if let (Some(disk), Some(known)) = (self.meant(machine, at)?, mark.disks.get_mut(&at.name)) {
-                known.slot = None;
-                known.id = Some(disk.record.uuid.to_string());
-                known.file = Some(disk.record.uuid.to_string());
-            }
-        }
-        if machine.bears(&mark) { Ok(()) } else { self.write_mark(machine, &mark).await }
+        let detached: Vec<Change> =
+            changes.iter().filter(|change| matches!(change, Change::DetachDisk(_))).cloned().collect();
+        let Some(mark) = machine.mark().filter(|_| !detached.is_empty()) else { return Ok(()) };
+        self.write_mark(machine, &kept_and_back(&mark, &detached, machine)).await
     }
 
     async fn apply(&self, machine: &Machine, change: &Change) -> Result<(), StepError> {
@@ -155,6 +150,37 @@ impl Work<'_> {
         }
         self.write_mark(machine, &filled(mark, machine)).await
     }
+}
+
+/// The mark with the disks that are detached and kept, and without the files of those that are attached again.
+fn kept_and_back(mark: &Mark, changes: &[Change], machine: &Machine) -> Mark {
+    let mut mark = mark.clone();
+    for change in changes {
+        match change {
+            Change::DetachDisk(at) => {
+                let Some(known) = mark.disks.get_mut(&at.name) else { continue };
+                let attached = machine.disk(at).ok().flatten().map(|disk| disk.record.uuid.to_string());
+                let uuid = attached.or_else(|| at.id.clone()).or_else(|| known.id.clone());
+                *known = MarkedDisk { slot: None, id: uuid.clone(), file: uuid.or_else(|| known.file.clone()) };
+            }
+            Change::AttachDisk { name, file, id } => {
+                if let Some(known) = mark.disks.get_mut(name) {
+                    let id = id.clone().or_else(|| known.id.clone()).or_else(|| Some(file.clone()));
+                    *known = MarkedDisk { slot: None, id, file: None };
+                }
+            }
+            Change::Cpus(_)
+            | Change::Memory(_)
+            | Change::AddDisk(_)
+            | Change::GrowDisk { .. }
+            | Change::DeleteDisk(_)
+            | Change::AddNic(_)
+            | Change::RemoveNic(_)
+            | Change::MoveNic { .. }
+            | Change::ConnectNic { .. } => {}
+        }
+    }
+    mark
 }
 
 /// Does this mark stand on the VM, or one that is newer? (A mark is written twice in one generation when work begins and
