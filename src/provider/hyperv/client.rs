@@ -4,6 +4,7 @@
 //! before it took anything is replaced once, silently. What was sent and not answered is told as lost, never sent again
 //! here: only the caller knows whether it may be.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(super) struct Client {
     room: Semaphore,
     /// A password that was refused, the words, and when.
     refused: Mutex<Option<(Secret, String, Instant)>>,
+    /// Services by class: each host has one of a kind, under the host's own name.
+    services: Mutex<BTreeMap<&'static str, Reference>>,
     calls: AtomicU64,
     bytes: AtomicU64,
 }
@@ -67,6 +70,7 @@ impl Client {
             idle: Mutex::new(Vec::new()),
             room: Semaphore::new(CONNECTIONS),
             refused: Mutex::new(None),
+            services: Mutex::default(),
             calls: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
@@ -141,6 +145,25 @@ impl Client {
             all.append(&mut page.items);
         }
         Ok(all)
+    }
+
+    /// The host's only instance of a service, with all its keys, asked once.
+    pub(super) async fn service(&self, class: &'static str) -> Result<Reference, Failure> {
+        const KEYS: [&str; 4] = ["CreationClassName", "Name", "SystemCreationClassName", "SystemName"];
+        let mut services = self.services.lock().await;
+        if let Some(service) = services.get(class) {
+            return Ok(service.clone());
+        }
+        let query = format!("SELECT {} FROM {class}", KEYS.join(", "));
+        let service = |instance: &Instance<'_>| {
+            let selectors = KEYS.iter().map(|key| Some(((*key).to_owned(), instance.text(key)?.to_owned())));
+            Some(Reference { uri: Namespace::Virtualization.uri(class), selectors: selectors.collect::<Option<_>>()? })
+        };
+        let found = self.enumerate(Namespace::Virtualization, &query, service).await?.pop();
+        let why = "the account does not see the services of Hyper-V: it is no Hyper-V administrator there";
+        let service = found.ok_or_else(|| Failure::because(ErrorKind::Denied, why))?;
+        services.insert(class, service.clone());
+        Ok(service)
     }
 
     /// Calls a method. "Ask again" means that its outcome is not known.

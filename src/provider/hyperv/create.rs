@@ -76,7 +76,7 @@ impl Work<'_> {
         self.check_order(order, &host).await?;
         let settings = self.birth_settings(order, &host).await?;
         let invoke = Invoke {
-            target: vhd::machines(),
+            target: self.service(&host, vhd::MACHINES).await?,
             method: "DefineSystem",
             parameters: vec![("SystemSettings", Parameter::Embedded(settings))],
         };

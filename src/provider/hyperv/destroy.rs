@@ -31,8 +31,11 @@ impl Work<'_> {
         }
         self.leave_cluster(&live).await?;
         let system = Parameter::Reference(Reference::system(&live.whole.system.guid));
-        let invoke =
-            Invoke { target: vhd::machines(), method: "DestroySystem", parameters: vec![("AffectedSystem", system)] };
+        let invoke = Invoke {
+            target: self.service(&live.host, vhd::MACHINES).await?,
+            method: "DestroySystem",
+            parameters: vec![("AffectedSystem", system)],
+        };
         let detail = format!("delete {}", live.whole.machine.settings.name);
         let change = Change { host: live.host.clone(), invoke, destroys: true, detail };
         self.make(change, || async { Ok(self.look().await?.is_none()) }).await?;

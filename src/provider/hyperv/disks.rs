@@ -85,7 +85,7 @@ impl Work<'_> {
         if let ("ConvertVirtualHardDisk", Some(image)) = (method, wanted.image) {
             parameters.insert(0, ("SourcePath", Parameter::Plain(image.source.clone())));
         }
-        let invoke = Invoke { target: vhd::images(), method, parameters };
+        let invoke = Invoke { target: self.service(host, vhd::IMAGES).await?, method, parameters };
         let change = Change { host: std::sync::Arc::clone(host), invoke, destroys: false, detail };
         self.make(change, || async { Ok(vhd::read(&host.client, wanted.path).await.is_ok()) }).await.map(drop)
     }
@@ -101,7 +101,8 @@ impl Work<'_> {
             ("Path", Parameter::Plain(path.to_owned())),
             ("MaxInternalSize", Parameter::Plain(size.0.to_string())),
         ];
-        let invoke = Invoke { target: vhd::images(), method: "ResizeVirtualHardDisk", parameters };
+        let invoke =
+            Invoke { target: self.service(host, vhd::IMAGES).await?, method: "ResizeVirtualHardDisk", parameters };
         let detail = format!("grow disk {name} to {size}");
         let change = Change { host: std::sync::Arc::clone(host), invoke, destroys: false, detail };
         let grown = || async {
@@ -191,7 +192,7 @@ impl Work<'_> {
     ) -> Result<Live, StepError> {
         let settings = Reference::setting("Msvm_VirtualSystemSettingData", &live.whole.machine.settings.id);
         let invoke = Invoke {
-            target: vhd::machines(),
+            target: self.service(&live.host, vhd::MACHINES).await?,
             method: "AddResourceSettings",
             parameters: vec![
                 ("AffectedConfiguration", Parameter::Reference(settings)),
@@ -213,7 +214,11 @@ impl Work<'_> {
     ) -> Result<Live, StepError> {
         let parameter = |resource| ("ResourceSettings", Parameter::Embedded(resource));
         let parameters = resources.into_iter().map(parameter).collect();
-        let invoke = Invoke { target: vhd::machines(), method: "ModifyResourceSettings", parameters };
+        let invoke = Invoke {
+            target: self.service(&live.host, vhd::MACHINES).await?,
+            method: "ModifyResourceSettings",
+            parameters,
+        };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         self.make(change, || async { Ok(there(&self.live().await?)) }).await?;
         self.live().await
@@ -228,7 +233,11 @@ impl Work<'_> {
         gone: impl Fn(&Live) -> bool + Send + Sync,
     ) -> Result<Live, StepError> {
         let parameters = vec![("ResourceSettings", Parameter::Reference(Reference::setting(class, id)))];
-        let invoke = Invoke { target: vhd::machines(), method: "RemoveResourceSettings", parameters };
+        let invoke = Invoke {
+            target: self.service(&live.host, vhd::MACHINES).await?,
+            method: "RemoveResourceSettings",
+            parameters,
+        };
         let change = Change { host: live.host.clone(), invoke, destroys, detail };
         self.make(change, || async { Ok(gone(&self.live().await?)) }).await?;
         self.live().await

@@ -219,7 +219,7 @@ impl Work<'_> {
         F: std::future::Future<Output = Result<bool, StepError>> + Send,
     {
         let invoke = Invoke {
-            target: vhd::machines(),
+            target: self.service(&live.host, vhd::MACHINES).await?,
             method: "ModifySystemSettings",
             parameters: vec![("SystemSettings", Parameter::Embedded(settings))],
         };

@@ -143,6 +143,11 @@ impl<'a> Work<'a> {
         found.ok_or_else(|| self.error("read the VM", ErrorKind::NotFound, "there is no such VM on any host"))
     }
 
+    /// A service of a host.
+    pub(super) async fn service(&self, host: &Host, class: &'static str) -> Result<Reference, StepError> {
+        host.client.service(class).await.map_err(self.failed("find the service"))
+    }
+
     fn target(&self) -> String {
         self.step.own_id.as_ref().map_or_else(|| self.step.identity.to_string(), ToString::to_string)
     }
