@@ -124,7 +124,7 @@ impl Client {
     {
         let mut size = ITEMS;
         loop {
-            match self.pages(namespace, wql, size, &mut read).await {
+            match Box::pin(self.pages(namespace, wql, size, &mut read)).await {
                 Err(Failure::Fault(fault)) if fault.is_too_large() && size > 1 => size /= 10,
                 outcome => return outcome,
             }
@@ -190,12 +190,12 @@ impl Client {
         // Never closed, so this only waits.
         let _room = self.room.acquire().await;
         let (mut connection, used) = self.connection().await?;
-        let outcome = match connection.exchange(envelope).await {
+        let outcome = match Box::pin(connection.exchange(envelope)).await {
             Err(Failure::NotSent(..)) if used => {
                 // The others were idle for as long, and are as closed.
                 self.idle.lock().await.clear();
-                connection = self.open().await?;
-                connection.exchange(envelope).await
+                connection = Box::pin(self.open()).await?;
+                Box::pin(connection.exchange(envelope)).await
             }
             outcome => outcome,
         };
@@ -221,7 +221,7 @@ impl Client {
                 }
             }
         }
-        Ok((self.open().await?, false))
+        Ok((Box::pin(self.open()).await?, false))
     }
 
     async fn open(&self) -> Result<Connection, Failure> {

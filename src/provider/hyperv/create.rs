@@ -42,7 +42,7 @@ impl Work<'_> {
         }
         let live = match self.look().await? {
             Some(live) => live,
-            None => self.bear(order).await?,
+            None => Box::pin(self.bear(order)).await?,
         };
         let own_id = OwnId::new(&live.whole.system.guid);
         let mark = Mark { own_id: Some(own_id), ..order.mark.as_ref().clone() };
@@ -51,8 +51,8 @@ impl Work<'_> {
             return if order.start { self.start().await } else { Ok(()) };
         }
         let live = self.note(live, &pending(&mark)).await?;
-        let live = self.equip(order, live, &mark).await?;
-        self.join_cluster(&live).await?;
+        let live = Box::pin(self.equip(order, live, &mark)).await?;
+        Box::pin(self.join_cluster(&live)).await?;
         if order.start {
             self.start().await?;
         }
@@ -73,7 +73,7 @@ impl Work<'_> {
 
     async fn bear(&self, order: &CreateVm) -> Result<Live, StepError> {
         let host = self.host_of(order).await?;
-        self.check_order(order, &host).await?;
+        Box::pin(self.check_order(order, &host)).await?;
         let settings = self.birth_settings(order, &host).await?;
         let invoke = Invoke {
             target: self.service(&host, vhd::MACHINES).await?,
@@ -82,7 +82,7 @@ impl Work<'_> {
         };
         let detail = format!("make {}", order.name);
         let change = Change { host, invoke, destroys: false, detail };
-        self.make(change, || async { Ok(self.look().await?.is_some()) }).await?;
+        Box::pin(self.make(change, || async { Ok(self.look().await?.is_some()) })).await?;
         let born = self.look().await?;
         born.ok_or_else(|| self.failed("DefineSystem")(vanished("the VM")))
     }
@@ -186,12 +186,12 @@ impl Work<'_> {
                 image: order.image.as_ref().filter(|_| at < order.image_disks),
                 boots_from_ide: at == 0 && !live.whole.machine.is_generation_2(),
             };
-            live = self.ensure_disk(live, &wanted).await?;
+            live = Box::pin(self.ensure_disk(live, &wanted)).await?;
             let slot = live.whole.machine.holding(&path).map(super::machine::Drive::slot);
             known.disks.insert(disk.name.clone(), MarkedDisk { slot, id: None, file: None });
         }
         for nic in &order.nics {
-            let (after, id) = self.ensure_nic(live, nic).await?;
+            let (after, id) = Box::pin(self.ensure_nic(live, nic)).await?;
             live = after;
             let slot = super::ident::device_of(&id).map(str::to_owned);
             known.nics.insert(nic.name.clone(), MarkedNic { mac: nic.mac.clone(), slot });
@@ -218,7 +218,9 @@ impl Work<'_> {
         };
         let detail = format!("make it a role of the cluster {}", view.name);
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(self.hosts.role(guid).await.map_err(failed())?.is_some()) }).await.map(drop)
+        Box::pin(self.make(change, || async { Ok(self.hosts.role(guid).await.map_err(failed())?.is_some()) }))
+            .await
+            .map(drop)
     }
 }
 

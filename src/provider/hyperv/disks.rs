@@ -87,7 +87,7 @@ impl Work<'_> {
         }
         let invoke = Invoke { target: self.service(host, vhd::IMAGES).await?, method, parameters };
         let change = Change { host: std::sync::Arc::clone(host), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(vhd::read(&host.client, wanted.path).await.is_ok()) }).await.map(drop)
+        Box::pin(self.make(change, || async { Ok(vhd::read(&host.client, wanted.path).await.is_ok()) })).await.map(drop)
     }
 
     /// Grows a disk's file.
@@ -109,7 +109,7 @@ impl Work<'_> {
             let vhd = vhd::read(&host.client, path).await.map_err(self.failed("look into the disk"))?;
             Ok(vhd.size >= size)
         };
-        self.make(change, grown).await.map(drop)
+        Box::pin(self.make(change, grown)).await.map(drop)
     }
 
     /// Plugs a file in where there is room, or into a drive that an interrupted run left empty.
@@ -200,7 +200,7 @@ impl Work<'_> {
             ],
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(there(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(there(&self.live().await?)) })).await?;
         self.live().await
     }
 
@@ -220,7 +220,7 @@ impl Work<'_> {
             parameters,
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(there(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(there(&self.live().await?)) })).await?;
         self.live().await
     }
 
@@ -239,7 +239,7 @@ impl Work<'_> {
             parameters,
         };
         let change = Change { host: live.host.clone(), invoke, destroys, detail };
-        self.make(change, || async { Ok(gone(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(gone(&self.live().await?)) })).await?;
         self.live().await
     }
 

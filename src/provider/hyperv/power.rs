@@ -69,7 +69,7 @@ impl Work<'_> {
             parameters: vec![("RequestedState", Parameter::Plain(state.to_string()))],
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail: detail.to_owned() };
-        match self.make(change, || self.has_power(wanted)).await {
+        match Box::pin(self.make(change, || self.has_power(wanted))).await {
             // It got there between the last look and the call.
             Err(error) if self.has_power(wanted).await.unwrap_or(false) => {
                 tracing::debug!(%error, "already there");
@@ -95,7 +95,7 @@ impl Work<'_> {
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         // Asking again is harmless and a guest that was not asked runs into its time limit, so a lost answer is as good
         // as one, as long as the host can be reached again.
-        let asked = self.make(change, || async { self.live().await.map(|_| true) }).await;
+        let asked = Box::pin(self.make(change, || async { self.live().await.map(|_| true) })).await;
         match asked {
             Ok(_) => self.is_off_within(live, limit).await,
             Err(_) if self.has_power(PowerState::Stopped).await.unwrap_or(false) => Ok(true),
@@ -175,7 +175,7 @@ impl Work<'_> {
             let role = self.hosts.role(guid).await.map_err(self.failed("find the role"))?;
             Ok(role.is_some_and(|role| role.group == name.as_str()))
         };
-        self.make(change, witness).await.map(drop)
+        Box::pin(self.make(change, witness)).await.map(drop)
     }
 
     /// Removes our mark and nothing else.
@@ -224,7 +224,7 @@ impl Work<'_> {
             parameters: vec![("SystemSettings", Parameter::Embedded(settings))],
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, witness).await.map(drop)
+        Box::pin(self.make(change, witness)).await.map(drop)
     }
 
     pub(super) async fn has_power(&self, power: PowerState) -> Result<bool, StepError> {
