@@ -1,9 +1,9 @@
 //! One step from gate to promise.
 //!
 //! ```text
-//! gate --> preconditions --> user data --> execute (recorder) --> promise
-//!   |            |               |              |                    |
-//! Gated       Changed     Failed/Changed   Failed, EndpointLost   Failed
+//! gate --> settle --> preconditions --> user data --> execute (recorder) --> promise
+//!   |         |           |               |              |                    |
+//! Gated    Failed      Changed     Failed/Changed   Failed, EndpointLost   Failed
 //! ```
 
 use std::time::Duration;
@@ -89,6 +89,7 @@ impl From<StepOutcome> for Failure {
 async fn attempt_once(run: &ApplyRun<'_>, step: &Step, endpoint: &Endpoint) -> Result<(), Failure> {
     let provider = endpoint.provider().await.map_err(|error| refused(&error, false))?;
     let provider = provider.as_ref();
+    settle(run, step, provider).await?;
     let found = checks::look(provider, step).await.map_err(|error| refused(&error, false))?;
     let start = Progress { operation: 0, begun: false };
     checks::still_safe(run, step, start, found).map_err(StepOutcome::Changed)?;
@@ -100,6 +101,21 @@ async fn attempt_once(run: &ApplyRun<'_>, step: &Step, endpoint: &Endpoint) -> R
         StepError::Halted(halt) => halted(&halt).into(),
     })?;
     keep_promise(run, step, provider).await
+}
+
+/// A call of an earlier run whose end nobody recorded may be at work still: what it does must be there when the VM is
+/// looked at next.
+async fn settle(run: &ApplyRun<'_>, step: &Step, provider: &dyn Provider) -> Result<(), Failure> {
+    let unsettled = run.journal.is_unsettled(&step.endpoint, &step.key).await;
+    if !unsettled.map_err(|error| StepOutcome::Failed(chain(&error)))? {
+        return Ok(());
+    }
+    let (key, text) = (step.key.clone(), "waiting for what an earlier run may have begun".to_owned());
+    run.events.send(Event::StepProgress { key, text, percent: None });
+    tokio::select! {
+        settled = provider.settle(step) => settled.map_err(|error| refused(&error, false)),
+        () = run.shutdown.wait() => Err(halted(&Halt::Stopping).into()),
+    }
 }
 
 /// The promise is looked at just after. When it cannot be read now, the step is not called done: the next collect sees.

@@ -98,6 +98,21 @@ impl Journal {
         Ok(())
     }
 
+    /// Is the end of the last call for this VM not on record? A later look at the VM may have closed its intent, but what
+    /// was seen then may not have been the end.
+    pub async fn is_unsettled(&self, endpoint: &EndpointName, key: &VmKey) -> Result<bool, JournalError> {
+        let last: Option<Option<String>> = sqlx::query_scalar(
+            "SELECT (SELECT outcome FROM outcomes WHERE intent = intents.id) FROM intents
+             WHERE endpoint = ? AND key = ? ORDER BY id DESC LIMIT 1",
+        )
+        .bind(endpoint.as_str())
+        .bind(key.to_string())
+        .fetch_optional(&mut *self.connection().await)
+        .await
+        .map_err(failed("read the last intent"))?;
+        Ok(last.is_some_and(|outcome| outcome.is_none_or(|outcome| outcome == "seen")))
+    }
+
     /// Closes the open intents of one VM: a later look at it showed what became of them.
     pub async fn close_seen(
         &self,

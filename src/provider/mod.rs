@@ -9,6 +9,7 @@
 //! - `find` MUST tell not-found from no-permission: only the first is [`Found::Nothing`].
 //! - `execute` MUST ask the recorder before each mutating call and tell it the outcome after.
 //! - `execute` MUST find what an earlier, interrupted run of the same step did, and do only the rest.
+//! - `settle` MUST return only when nothing that an earlier run began on the step's VM, or to make it, is still at work.
 //! - After an ambiguous outcome (time-out, lost reply, vanished task) `execute` MUST look for the task and for the
 //!   identity; if it stays unclear it answers [`ErrorKind::Ambiguous`] and does nothing more.
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
@@ -58,6 +59,14 @@ pub trait Provider: Send + Sync {
 
     /// One VM, read in full and fresh, never from a cache.
     async fn find(&self, target: &Target) -> Result<Found, ProviderError>;
+
+    /// Waits until nothing is at work any more that an earlier run began for this step's VM and did not see the end of: a
+    /// clone may take an hour, and the program that asked for it be dead. Asked before the VM is looked at and the step
+    /// executed, where the journal has no outcome of the last call. Changes nothing. By itself it waits for nothing,
+    /// which is right only where a call's work ends with its connection.
+    async fn settle(&self, _step: &Step) -> Result<(), ProviderError> {
+        Ok(())
+    }
 
     /// Does one step. Returns when it is done or has failed; what was done is seen by the next read.
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError>;

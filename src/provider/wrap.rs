@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::{ErrorKind, Found, MissingRight, Next, Order, Provider, ProviderError, Recorder, StepError, Target};
 use crate::inventory::{Capabilities, Known, Observed};
 use crate::model::EndpointName;
+use crate::plan::Step;
 use crate::settings::EndpointSettings;
 
 /// A whole inventory of a large, busy endpoint stays well below this; a hung one is given up.
@@ -84,6 +85,11 @@ impl Provider for Wrapped {
 
     async fn find(&self, target: &Target) -> Result<Found, ProviderError> {
         self.patiently("find a VM", READ_LIMIT, || self.inner.find(target)).await
+    }
+
+    async fn settle(&self, step: &Step) -> Result<(), ProviderError> {
+        // No time limit, for the same reason as with `execute`.
+        self.inner.settle(step).await
     }
 
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {

@@ -1,10 +1,13 @@
 //! What a provider does when its server misbehaves; against the lab, which misbehaves on order.
 
+use std::sync::Arc;
+
 use tierwright::inventory::{Known, Missing};
-use tierwright::lab::{Effect, FaultRule, LabOptions, NamedFault};
+use tierwright::lab::{ClockMode, Effect, FaultRule, LabOptions, NamedFault};
 use tierwright::model::{Bytes, Config, PowerState, Shutdown, VmName};
 use tierwright::plan::{Change, Operation};
 use tierwright::provider::{ErrorKind, Found, Outcome, StepError, Target};
+use tokio::sync::Notify;
 
 use crate::cases::{check_created, config, disk_at, found, marked, order};
 use crate::recorder::{Wanted, execute};
@@ -187,6 +190,37 @@ async fn a_call_that_left_no_trace_stays_open_and_the_next_run_makes_one_vm() {
     assert!(!kept.all_settled());
     execute(subject.provider.as_ref(), &wanted, create).await.1.unwrap();
     check_created(&found(subject.provider.as_ref(), &wanted).await, &order);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_program_left_at_work_is_waited_for_and_gone_on_with() {
+    for (image, call) in [(true, "CloneVM_Task"), (false, "CreateVM_Task")] {
+        let subject = Subject::lab(LabOptions { vms: 3, clock: ClockMode::Virtual, ..LabOptions::default() }).await;
+        let lab = subject.of_lab();
+        lab.clock().hold(true);
+        let begun = Arc::new(Notify::new());
+        let begins = begun.clone();
+        lab.record().listen(move |told| {
+            if told.operation == call {
+                begins.notify_one();
+            }
+        });
+        let wanted = Wanted::new("orphaned-1");
+        let order = order(&subject, &wanted, image);
+        let create = vec![Operation::Create(Box::new(order.clone()))];
+        tokio::select! {
+            ended = execute(subject.provider.as_ref(), &wanted, create.clone()) => panic!("{call}: {:?}", ended.1),
+            () = begun.notified() => {}
+        }
+        let next = subject.fresh();
+        assert_eq!(next.find(&Target::Identity(wanted.identity)).await.unwrap(), Found::Nothing, "{call}");
+        lab.clock().hold(false);
+        next.settle(&wanted.step(create.clone())).await.unwrap();
+        found(next.as_ref(), &wanted).await;
+        execute(next.as_ref(), &wanted, create).await.1.unwrap_or_else(|error| panic!("{call}: {error}"));
+        check_created(&found(next.as_ref(), &wanted).await, &order);
+        assert_eq!(lab.record().mutating_counts()[call], 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

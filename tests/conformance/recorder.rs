@@ -189,7 +189,8 @@ impl Wanted {
         }
     }
 
-    fn step(&self, operations: Vec<Operation>) -> Step {
+    /// A step of these operations.
+    pub fn step(&self, operations: Vec<Operation>) -> Step {
         let creates = matches!(operations.first(), Some(Operation::Create(_)));
         Step {
             key: self.key(),

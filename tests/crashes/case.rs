@@ -36,6 +36,8 @@ pub enum Case {
     KilledDuring(Call),
     /// Killed when the server has done it and not answered.
     KilledAfter(Call),
+    /// Killed in this way, and the next program at that commit, should it come to it.
+    KilledAgain(Box<Case>, usize),
     /// Done, and the answer lost.
     ReplyLost(Call),
     /// Refused, once.
@@ -49,6 +51,7 @@ impl fmt::Display for Case {
             Self::KilledBefore(call) => ("killed before", call),
             Self::KilledDuring(call) => ("killed during", call),
             Self::KilledAfter(call) => ("killed after", call),
+            Self::KilledAgain(first, n) => return write!(f, "{first}, and at commit {n} of the next start"),
             Self::ReplyLost(call) => ("lost reply of", call),
             Self::Refused(call) => ("refused", call),
         };
@@ -71,20 +74,19 @@ impl Dry {
         self.commits + 3 * self.calls.len()
     }
 
-    /// A case for each point, and two more for each call.
+    /// A case for each point, one more for each in which the next program dies too, and two more for each call.
     pub fn cases(&self) -> Vec<Case> {
         let around = |call: &Call| {
             let call = || call.clone();
-            [
-                Case::KilledBefore(call()),
-                Case::KilledDuring(call()),
-                Case::KilledAfter(call()),
-                Case::ReplyLost(call()),
-                Case::Refused(call()),
-            ]
+            [Case::KilledBefore(call()), Case::KilledDuring(call()), Case::KilledAfter(call())]
         };
         let commits = (1..=self.commits).map(Case::KilledAtCommit);
-        commits.chain(self.calls.iter().flat_map(around)).collect()
+        let points: Vec<Case> = commits.chain(self.calls.iter().flat_map(around)).collect();
+        // Over all points each commit has its turn.
+        let again =
+            (0..).zip(&points).map(|(at, first)| Case::KilledAgain(first.clone().into(), 1 + at % self.commits));
+        let answers = self.calls.iter().flat_map(|call| [Case::ReplyLost(call.clone()), Case::Refused(call.clone())]);
+        points.iter().cloned().chain(again).chain(answers).collect()
     }
 }
 
@@ -128,6 +130,10 @@ pub async fn dry_run(kind: &Kind, scenario: &Scenario) -> Dry {
 pub async fn run(kind: &Kind, scenario: &Scenario, dry: &Dry, case: &Case) -> Result {
     let stage = Stage::set(kind, scenario).await;
     let mut result = Result::default();
+    let (case, again) = match case {
+        Case::KilledAgain(first, n) => (&**first, Some(*n)),
+        case => (case, None),
+    };
     let first = disturbed(&stage, kind, case).await;
     let meant_to_die = !matches!(case, Case::ReplyLost(_) | Case::Refused(_));
     result.killed = matches!(first, Ended::Killed);
@@ -141,6 +147,9 @@ pub async fn run(kind: &Kind, scenario: &Scenario, dry: &Dry, case: &Case) -> Re
         stage.lab.clock().advance(PAUSE);
     }
     let mut last = first;
+    if let Some(n) = again {
+        last = disturbed(&stage, kind, &Case::KilledAtCommit(n)).await;
+    }
     for _ in 0..STARTS {
         if matches!(&last, Ended::With(rest) if settled(rest, scenario)) {
             end(&stage, scenario, dry.scene.as_ref(), &mut result).await;
@@ -171,6 +180,7 @@ async fn disturbed(stage: &Stage, kind: &Kind, case: &Case) -> Ended {
             })
             .await;
         }
+        Case::KilledAgain(first, _) => return Box::pin(disturbed(stage, kind, first)).await,
         Case::KilledBefore(call) => (call, Effect::Drop),
         Case::KilledDuring(call) | Case::KilledAfter(call) | Case::ReplyLost(call) => (call, Effect::LoseReply),
         Case::Refused(call) => (call, Effect::Fail(kind.refusal())),

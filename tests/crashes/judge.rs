@@ -94,8 +94,10 @@ impl Shape {
             && self.nics.len() == wish.nics.len()
     }
 
-    fn runs(&self) -> bool {
-        self.power == Power::On && self.nics.iter().all(|(_, now, at_start)| *now && *at_start)
+    /// On or off, and its NICs with it.
+    fn runs(&self, wish: &Wish) -> bool {
+        let power = if wish.runs { Power::On } else { Power::Off };
+        self.power == power && self.nics.iter().all(|(_, now, at_start)| *now == wish.runs && *at_start)
     }
 
     fn rests(&self) -> bool {
@@ -221,9 +223,9 @@ fn as_git_says(scene: &Scene, left: &Left) -> Option<Finding> {
     let key = |name: &str| mark.is_some_and(|mark| mark.key.to_string() == format!("shop/{name}"));
     let whole = mark.is_none_or(|mark| mark.pending.is_none());
     let good = match (left, subject) {
-        (Left::AsWished(wish), Some(vm)) => vm.is(wish) && vm.name == wish.name && vm.runs() && key(wish.name),
+        (Left::AsWished(wish), Some(vm)) => vm.is(wish) && vm.name == wish.name && vm.runs(wish) && key(wish.name),
         (Left::Retired(wish), Some(vm)) => vm.is(wish) && vm.name.contains(".retired-") && vm.rests() && key(wish.name),
-        (Left::Unmarked(wish), Some(vm)) => vm.is(wish) && vm.name == wish.name && vm.runs(),
+        (Left::Unmarked(wish), Some(vm)) => vm.is(wish) && vm.name == wish.name && vm.runs(wish),
         (Left::Nothing, vm) => vm.is_none(),
         (_, None) => false,
     };

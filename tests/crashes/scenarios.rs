@@ -9,6 +9,7 @@ use tierwright::lab::world::Vm;
 pub struct Wish {
     pub name: &'static str,
     pub from_image: bool,
+    pub runs: bool,
     pub memory_gib: u64,
     /// Name, GiB, storage.
     pub disks: &'static [(&'static str, u64, &'static str)],
@@ -54,6 +55,7 @@ pub struct Scenario {
 const BLANK: Wish = Wish {
     name: "app-1",
     from_image: false,
+    runs: true,
     memory_gib: 2,
     disks: &[("root", 8, ""), ("data", 4, "fast")],
     nics: &[("eth0", "app")],
@@ -127,6 +129,8 @@ pub const SCENARIOS: &[Scenario] = &[
         left: Left::AsWished(Wish { memory_gib: 4, ..BLANK }),
         ..BASE
     },
+    Scenario { name: "power off", left: Left::AsWished(Wish { runs: false, ..BLANK }), ..BASE },
+    Scenario { name: "power on", before: &[Some(Wish { runs: false, ..BLANK })], ..BASE },
     Scenario { name: "retire", left: Left::Retired(BLANK), blocked: &["inGrace"], ..BASE },
     Scenario { name: "restore", before: &[Some(BLANK), None], ..BASE },
     Scenario { name: "delete at once", grace_days: 0, left: Left::Nothing, ..BASE },
@@ -141,6 +145,17 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "adopt",
         before: &[Some(RELEASED), None],
         left: Left::AsWished(Wish { more: ", adopt: {endpoint: {endpoint}, id: \"{id}\"}", ..BLANK }),
+        ..BASE
+    },
+    Scenario {
+        name: "adopt, then change",
+        before: &[Some(RELEASED), None],
+        left: Left::AsWished(Wish {
+            memory_gib: 4,
+            nics: &[("eth0", "db")],
+            more: ", adopt: {endpoint: {endpoint}, id: \"{id}\"}",
+            ..BLANK
+        }),
         ..BASE
     },
     Scenario {
@@ -178,8 +193,9 @@ impl Wish {
             "apiVersion: tierwright.dev/v1
 kind: VirtualMachine
 metadata: {{project: shop, name: {name}}}
-spec: {{tier: tier, cpus: 2, memory: {memory}GiB{image}, disks: [{disks}], nics: [{nics}], power: running{more}}}
+spec: {{tier: tier, cpus: 2, memory: {memory}GiB{image}, disks: [{disks}], nics: [{nics}], power: {power}{more}}}
 ",
+            power = if self.runs { "running" } else { "stopped" },
             name = self.name,
             memory = self.memory_gib,
             more = self.more.replace("{endpoint}", endpoint).replace("{id}", id),

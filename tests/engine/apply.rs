@@ -120,6 +120,22 @@ async fn a_lost_reply_leaves_an_open_intent() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_run_may_have_begun_is_waited_for_until_an_outcome_is_on_record() {
+    let vc = shared(with_vms(&[]).faulty("a", Fault::LoseReply));
+    let bench = Bench::new(&[("vc", &vc)]).await;
+    bench.apply(vec![create("vc", "a"), create("vc", "b")]).await;
+    assert_eq!(*vc.settled.lock().unwrap(), [] as [String; 0]);
+    vc.faults.lock().unwrap().clear();
+    vc.vms.lock().unwrap().clear();
+    // That something was seen meanwhile does not mean that it was the end.
+    bench.journal.close_seen(&endpoint("vc"), &key("a"), "seen", bench.clock.now()).await.unwrap();
+    bench.apply(vec![create("vc", "a"), create("vc", "b")]).await;
+    assert_eq!(*vc.settled.lock().unwrap(), ["default/a"]);
+    bench.apply(vec![grow("vc", "a")]).await;
+    assert_eq!(vc.settled.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_step_that_kept_no_promise_is_not_called_done() {
     let vc = shared(with_vms(&["a"]).faulty("a", Fault::Lie));
     let bench = Bench::new(&[("vc", &vc)]).await;

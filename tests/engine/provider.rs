@@ -43,6 +43,8 @@ pub struct Memory {
     pub faults: Mutex<BTreeMap<VmKey, Fault>>,
     /// `KEY CALL`, in the order of sending.
     pub calls: Mutex<Vec<String>>,
+    /// Keys of steps whose earlier calls were waited for.
+    pub settled: Mutex<Vec<String>>,
     /// Steps at a time, now and at most.
     pub busy: AtomicUsize,
     pub most_busy: AtomicUsize,
@@ -67,6 +69,7 @@ impl Memory {
             vms: Mutex::default(),
             faults: Mutex::default(),
             calls: Mutex::default(),
+            settled: Mutex::default(),
             busy: AtomicUsize::new(0),
             most_busy: AtomicUsize::new(0),
             meet: None,
@@ -335,6 +338,11 @@ impl Provider for Memory {
             Target::Identity(identity) => OwnId::new(&identity.to_string()),
         };
         Ok(self.vm(&id).map_or(Found::Nothing, |vm| Found::Vm(Box::new(vm))))
+    }
+
+    async fn settle(&self, step: &Step) -> Result<(), ProviderError> {
+        self.settled.lock().unwrap().push(step.key.to_string());
+        Ok(())
     }
 
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {

@@ -30,8 +30,8 @@ fn the_program_says_ready_serves_and_counts_when_it_is_told_to_stop() {
 #[test]
 fn a_front_that_is_not_built_is_told() {
     let output =
-        Command::new(env!("CARGO_BIN_EXE_tierwright")).args(["lab", "--only", "hyperv"]).output().expect("it runs");
+        Command::new(env!("CARGO_BIN_EXE_tierwright")).args(["lab", "--only", "xenserver"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(64));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("no hyperv front yet"), "{said}");
+    assert!(said.contains("no xenserver front yet"), "{said}");
 }

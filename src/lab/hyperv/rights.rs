@@ -21,9 +21,10 @@ pub(super) fn check(rules: &StateRules, namespace: &str, method: Option<&str>, n
     }
     let administrator = method.filter(|_| namespace.eq_ignore_ascii_case(V2)).map(|_| HYPERV);
     let needed = [Some(REMOTE), Some(namespace), method, administrator];
-    match needed.into_iter().flatten().any(|right| rules.denies(right, names)) {
-        true => Err(Fault::access_denied()),
-        false => Ok(()),
+    if needed.into_iter().flatten().any(|right| rules.denies(right, names)) {
+        Err(Fault::access_denied())
+    } else {
+        Ok(())
     }
 }
 

@@ -92,8 +92,9 @@ fn is_above(name: &str, class: &Class) -> bool {
         "CIM_EthernetPortAllocationSettingData" | "CIM_StorageAllocationSettingData" => {
             &["CIM_ResourceAllocationSettingData", "CIM_SettingData"]
         }
-        "CIM_ResourceAllocationSettingData" | "CIM_VirtualSystemSettingData" => &["CIM_SettingData"],
-        "Msvm_EthernetSwitchPortFeatureSettingData" => &["CIM_SettingData"],
+        "CIM_ResourceAllocationSettingData"
+        | "CIM_VirtualSystemSettingData"
+        | "Msvm_EthernetSwitchPortFeatureSettingData" => &["CIM_SettingData"],
         "CIM_ConcreteJob" => &["CIM_Job"],
         _ => &[],
     };

@@ -52,7 +52,7 @@ pub(in crate::lab) fn world(wish: &Wish<'_>, now: i64) -> World {
     for host in hosts {
         for number in 0..wish.vms {
             let home = volumes[number % volumes.len()];
-            unmanaged(&mut world, &Home { folder, host, home, switch, other, number, cluster: wish.cluster });
+            unmanaged(&mut world, &Home { folder, host, volume: home, switch, other, number, cluster: wish.cluster });
         }
     }
     make_room(&mut world);
@@ -108,7 +108,7 @@ fn images(world: &mut World, volume: Id) {
 struct Home {
     folder: Id,
     host: Id,
-    home: Id,
+    volume: Id,
     switch: Id,
     other: Id,
     number: usize,
@@ -125,7 +125,7 @@ fn unmanaged(world: &mut World, at: &Home) {
         1 => format!("legacy-{number:03}"),
         _ => format!("legacy-{host}-{number:03}"),
     };
-    let mut vm = world.blank(&name, at.folder, at.home, at.host);
+    let mut vm = world.blank(&name, at.folder, at.volume, at.host);
     vm.cpus = 1 << world.rng.random_range(0..3_u32);
     vm.memory_mib = 1024 << world.rng.random_range(1..3_u32);
     vm.memory_at_boot_mib = vm.memory_mib;
@@ -133,14 +133,14 @@ fn unmanaged(world: &mut World, at: &Home) {
     vm.guest_id = if windows { "windows2022".into() } else { "debian12".into() };
     vm.guest.tools_installed = number % 5 != 2;
     vm.hot_add_memory = windows;
-    let place = world.datastores.get(&at.home).map(|volume| volume.name.clone()).unwrap_or_default();
+    let place = world.datastores.get(&at.volume).map(|volume| volume.name.clone()).unwrap_or_default();
     let root = format!(r"{place}\Hyper-V\{name}");
     hardware(world, &mut vm, at, &root, old);
     let mut wmi = Wmi { root: root.into(), ..Wmi::default() };
     if at.cluster {
         wmi.role = Some(name.as_str().into());
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let id = world.fresh_uuid();
         wmi.vlans.insert(4000, Vlan { mode: 1, access: 110, native: 0, trunk: Vec::new(), id });
     }
@@ -162,7 +162,7 @@ fn unmanaged(world: &mut World, at: &Home) {
 fn hardware(world: &mut World, vm: &mut Vm, at: &Home, root: &str, old: bool) {
     let capacity = (16 + 8 * world.rng.random_range(0..4_u64)) * GIB;
     let file: Arc<str> = format!(r"{root}\{}.vhdx", vm.name).into();
-    world.make_file(file.clone(), at.home, capacity, None);
+    world.make_file(file.clone(), at.volume, capacity, None);
     if let Some(made) = world.files.get_mut(&file) {
         made.bootable = vm.guest.tools_installed;
     }

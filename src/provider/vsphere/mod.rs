@@ -10,6 +10,7 @@
 //! collect.rs   the whole inventory                   find.rs      one VM; gone or hidden     rights.rs  privileges
 //! tree.rs      hosts, folders, networks …            convert.rs, device.rs, names.rs   wire -> model, pure
 //! work.rs      one step: operations in order, the recorder, lost replies      task.rs    waiting on the server
+//! settle.rs    what an earlier run left at work
 //! machine.rs   a VM read fresh, to be changed        spec.rs      devices written for a change, pure
 //! create.rs reconfigure.rs power.rs destroy.rs       one file per group of operations
 //! place.rs     names of an order -> objects          guest.rs     cloud-init through guestinfo
@@ -37,6 +38,7 @@ mod reconfigure;
 mod recorded;
 mod rights;
 mod session;
+mod settle;
 mod soap;
 mod spec;
 mod task;
@@ -53,6 +55,7 @@ use self::work::Work;
 use super::{ErrorKind, Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
 use crate::inventory::{Capabilities, Known, Missing, Observed};
 use crate::model::{EndpointName, HypervisorType, OwnId};
+use crate::plan::Step;
 use crate::settings::EndpointSettings;
 
 /// One vCenter or ESXi host.
@@ -140,6 +143,12 @@ impl Provider for Vsphere {
             1 => Found::Vm(Box::new(found.remove(0))),
             _ => Found::Several(found),
         })
+    }
+
+    async fn settle(&self, step: &Step) -> Result<(), ProviderError> {
+        settle::wait_for_earlier(&self.door, step)
+            .await
+            .map_err(|failure| failure.into_error(&self.endpoint, "wait for an earlier task", Some(&step.key)))
     }
 
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {

@@ -184,8 +184,26 @@ fn vanished(object: &Moref) -> Fault {
     Fault { kind: "ManagedObjectNotFound".to_owned(), words: format!("{object} vanished while it was waited for") }
 }
 
-/// Tasks on `entity` that still wait or run, for when the answer that named a task was lost.
-pub(super) async fn running(door: &Door, entity: &Moref, method: &str) -> Result<Vec<Moref>, Failure> {
+/// A task that waits or runs, of whomever.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub task: Moref,
+    /// What it is done to.
+    pub entity: Moref,
+    /// That object's name, as on the wire.
+    pub entity_name: String,
+    method: String,
+}
+
+impl Running {
+    /// Is it a task of this method, as far as it says?
+    pub(super) fn is(&self, method: &str) -> bool {
+        self.method.is_empty() || self.method == method
+    }
+}
+
+/// The tasks that still wait or run, for when nobody knows any more which one was ours.
+pub(super) async fn running(door: &Door) -> Result<Vec<Running>, Failure> {
     door.within(|session| async move {
         let Some(manager) = &session.content.task_manager else { return Ok(Vec::new()) };
         let recent = [manager.clone()];
@@ -196,19 +214,15 @@ pub(super) async fn running(door: &Door, entity: &Moref, method: &str) -> Result
         .await?;
         let tasks: Vec<Moref> = tasks.into_iter().flatten().collect();
         let wanted = [Wanted { kind: "Task", paths: &["info"] }];
-        let infos = property::read(door, &session, &wanted, &From::Objects(&tasks), |object| {
+        property::read(door, &session, &wanted, &From::Objects(&tasks), |object| {
             let info = object.get("info")?;
-            let state = info.text_of("state")?;
+            let text = |name| info.text_of(name).unwrap_or_default().to_owned();
+            matches!(info.text_of("state")?, "queued" | "running").then_some(())?;
             let entity = info.child("entity").and_then(Moref::of)?;
-            let name = info.text_of("name").unwrap_or_default().to_owned();
-            matches!(state, "queued" | "running").then(|| (object.moref.clone(), entity, name))
+            let (entity_name, method) = (text("entityName"), text("name"));
+            Some(Running { task: object.moref.clone(), entity, entity_name, method })
         })
-        .await?;
-        Ok(infos
-            .into_iter()
-            .filter(|(_, on, name)| on == entity && (name.is_empty() || name == method))
-            .map(|(task, ..)| task)
-            .collect())
+        .await
     })
     .await
 }

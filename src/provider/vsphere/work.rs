@@ -19,7 +19,7 @@ use super::find;
 use super::machine::{self, Machine};
 use super::session::Door;
 use super::soap::{Answer, Moref, Request};
-use super::task::{self, End};
+use super::task::{self, End, Running};
 use super::tree::Tree;
 use crate::model::{EndpointName, OwnId, Secret};
 use crate::plan::{Operation, Step};
@@ -193,10 +193,11 @@ impl<'a> Work<'a> {
     {
         let mut looks = LOOKS.iter();
         loop {
-            let tasks = task::running(self.door, &change.entity, change.request.method).await;
-            for task in tasks.unwrap_or_default() {
+            let tasks = task::running(self.door).await.unwrap_or_default();
+            let perhaps_ours = |found: &&Running| found.entity == change.entity && found.is(change.request.method);
+            for found in tasks.iter().filter(perhaps_ours) {
                 // Its end does not matter, only that it is over: it may be somebody else's.
-                let _ = self.wait_for(&task, &change.detail).await;
+                let _ = self.wait_for(&found.task, &change.detail).await;
             }
             if let Ok(true) = witness().await {
                 return Ok(true);

@@ -217,7 +217,7 @@ async fn a_checkpoint_turns_the_path_and_forbids_growth() {
     let query =
         format!("SELECT * FROM Msvm_StorageAllocationSettingData WHERE InstanceID LIKE 'Microsoft:{}%'", made.guid);
     let path = property(&client.one(&query).await, "HostResource");
-    assert!(path.ends_with(".avhdx"), "{path}");
+    assert!(path.contains(".avhdx"), "{path}");
     for file in [file, path.as_str()] {
         let grow = format!("<p:Path>{file}</p:Path><p:MaxInternalSize>{}</p:MaxInternalSize>", 20_u64 << 30);
         assert_eq!(client.ims("ResizeVirtualHardDisk", &grow).await.unwrap_err().0, 32774, "{file}");

@@ -3,3 +3,4 @@
 pub mod wsman;
 
 mod life;
+mod pypsrp;

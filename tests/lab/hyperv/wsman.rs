@@ -101,12 +101,6 @@ impl Wsman {
         }
     }
 
-    /// The same with another password.
-    pub fn with_password(mut self, password: &str) -> Self {
-        password.clone_into(&mut self.password);
-        self
-    }
-
     pub async fn send(&self, body: String) -> reqwest::Result<Reply> {
         self.seen.lock().expect("seen").push(body.clone());
         let request = self.client.post(&self.url).header("content-type", "application/soap+xml;charset=UTF-8");
@@ -128,9 +122,10 @@ impl Wsman {
 
     /// All instances: by class, or by query over a namespace.
     pub async fn list(&self, namespace: &str, class_or_query: &str) -> Result<Vec<String>, Reply> {
-        let (class, filter) = match class_or_query.contains(' ') {
-            false => (class_or_query, String::new()),
-            true => ("*", format!("<w:Filter Dialect=\"{WQL}\">{}</w:Filter>", escaped(class_or_query))),
+        let (class, filter) = if class_or_query.contains(' ') {
+            ("*", format!("<w:Filter Dialect=\"{WQL}\">{}</w:Filter>", escaped(class_or_query)))
+        } else {
+            (class_or_query, String::new())
         };
         let uri = uri(namespace, class);
         let begun = self

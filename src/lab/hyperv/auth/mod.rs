@@ -142,13 +142,12 @@ fn finish(node: &Node, slot: &Slot, scheme: &str, (message, wrapped): (&[u8], Op
     };
     let done = match &login {
         Some(Login::Begun(begun, list)) => {
-            begun.finish(message, &account).and_then(|session| sign(session, list, wrapped))
+            begun.finish(message, &account).and_then(|session| sign(session, list.as_ref(), wrapped))
         }
         _ => None,
     };
     let Some((session, signature)) = done else {
-        let rejected = wrapped.map(|_| answered(scheme, &spnego::write(Progress::Rejected, false, None, None)));
-        return Admission::Refused(unauthorized(node, rejected.as_deref()));
+        return Admission::Refused(unauthorized(node, None));
     };
     *kept = Some(Box::new(Login::Done(Box::new(session), node.epoch.load(Ordering::SeqCst))));
     let token = wrapped.map(|_| {
@@ -161,7 +160,7 @@ fn finish(node: &Node, slot: &Slot, scheme: &str, (message, wrapped): (&[u8], Op
 /// Answers a signature of the mechanisms' list with ours, where there is one. `None`: it is wrong.
 fn sign(
     mut session: Session,
-    list: &Option<Vec<u8>>,
+    list: Option<&Vec<u8>>,
     wrapped: Option<&spnego::Token>,
 ) -> Option<(Session, Option<[u8; 16]>)> {
     match (list, wrapped.and_then(|wrapped| wrapped.signature.as_ref())) {

@@ -124,12 +124,10 @@ impl Begun {
         if hmac_md5(&key, &[&self.nonce, blob]) != proof {
             return None;
         }
-        let base = hmac_md5(&key, &[proof]);
+        let base_key = hmac_md5(&key, &[proof]);
         let exchanged = flags & KEY_EXCHANGE != 0;
-        let session_key: [u8; 16] = match exchanged {
-            true => Rc4::new(&base).apply(payload(message, 52)?).try_into().ok()?,
-            false => base,
-        };
+        let session_key: [u8; 16] =
+            if exchanged { Rc4::new(&base_key).apply(payload(message, 52)?).try_into().ok()? } else { base_key };
         let attributes = attributes(blob.get(28..)?)?;
         let has_mic = attributes.iter().any(|(id, value)| *id == FLAGS && number(value, 0).unwrap_or(0) & HAS_MIC != 0);
         if has_mic && !self.mic_is_good(message, &session_key) {

@@ -108,33 +108,9 @@ pub(super) fn of_owner(view: &View<'_>, owner: &Owner<'_>) -> Instance {
     let vm = owner.vm;
     let mut data = Instance::of("Msvm_VirtualSystemSettingData");
     let wmi = vm.wmi.as_deref();
-    let root = wmi.map_or(r"C:\ProgramData\Microsoft\Windows\Hyper-V", |wmi| &wmi.root);
+    let root = wmi.map_or(super::USER_DATA_ROOT, |wmi| &wmi.root);
     let uefi = vm.firmware == Firmware::Uefi;
-    data.all(&[
-        ("Caption", "Virtual Machine Settings"),
-        ("Description", "Virtual Machine Settings"),
-        ("AutomaticStartupAction", "3"),
-        ("AutomaticShutdownAction", "3"),
-        ("AutomaticRecoveryAction", "3"),
-        ("AutomaticStartupActionSequenceNumber", "0"),
-        ("UserSnapshotType", "5"),
-        ("VirtualNumaEnabled", "true"),
-        ("IncrementalBackupEnabled", "false"),
-        ("Version", "10.0"),
-        ("BIOSNumLock", "false"),
-        ("AutomaticSnapshotsEnabled", "false"),
-        ("IsAutomaticSnapshot", "false"),
-        ("GuestControlledCacheTypes", "false"),
-        ("LockOnDisconnect", "false"),
-        ("DebugPortEnabled", "0"),
-        ("EnhancedSessionTransportType", "0"),
-        ("NetworkBootPreferredProtocol", "4096"),
-        ("ConsoleMode", "0"),
-        ("Architecture", "x64"),
-        ("BIOSSerialNumber", "4823-1746-5528-0917-2262-8531-47"),
-        ("ChassisAssetTag", "7783-7084-3265-9085-8269-3286-77"),
-        ("AutomaticCriticalErrorAction", "1"),
-    ]);
+    defaults(&mut data);
     data.set("InstanceID", owner.id(Part::System)).set("VirtualSystemIdentifier", upper(owner.system));
     data.set("VirtualSystemSubType", if uefi { "Microsoft:Hyper-V:SubType:2" } else { "Microsoft:Hyper-V:SubType:1" });
     data.set("Notes", Value::Many(vec![vm.annotation.to_string()])).set("ElementName", element_name(view, owner));
@@ -169,6 +145,35 @@ pub(super) fn of_owner(view: &View<'_>, owner: &Owner<'_>) -> Instance {
     }
     keep(&mut data, owner, "system");
     data
+}
+
+/// What a VM has that nobody set otherwise.
+fn defaults(data: &mut Instance) {
+    data.all(&[
+        ("Caption", "Virtual Machine Settings"),
+        ("Description", "Virtual Machine Settings"),
+        ("AutomaticStartupAction", "3"),
+        ("AutomaticShutdownAction", "3"),
+        ("AutomaticRecoveryAction", "3"),
+        ("AutomaticStartupActionSequenceNumber", "0"),
+        ("UserSnapshotType", "5"),
+        ("VirtualNumaEnabled", "true"),
+        ("IncrementalBackupEnabled", "false"),
+        ("Version", "10.0"),
+        ("BIOSNumLock", "false"),
+        ("AutomaticSnapshotsEnabled", "false"),
+        ("IsAutomaticSnapshot", "false"),
+        ("GuestControlledCacheTypes", "false"),
+        ("LockOnDisconnect", "false"),
+        ("DebugPortEnabled", "0"),
+        ("EnhancedSessionTransportType", "0"),
+        ("NetworkBootPreferredProtocol", "4096"),
+        ("ConsoleMode", "0"),
+        ("Architecture", "x64"),
+        ("BIOSSerialNumber", "4823-1746-5528-0917-2262-8531-47"),
+        ("ChassisAssetTag", "7783-7084-3265-9085-8269-3286-77"),
+        ("AutomaticCriticalErrorAction", "1"),
+    ]);
 }
 
 fn system_type(owner: &Owner<'_>) -> &'static str {

@@ -98,13 +98,13 @@ pub(super) fn convert(turn: &mut Turn<'_>, input: &Input) -> Result<Outcome, Fau
         if !matches!(settings.get("Type"), Some("2" | "3")) || settings.get("ParentPath").is_some() {
             return Err(invalid("Type"));
         }
-        copy(world, &source, path, volume).map(|()| None)
+        copy(world, &source, &path, volume).map(|()| None)
     });
     Ok(queue(turn, storage("ConvertVirtualHardDisk", true, perform)))
 }
 
 /// Copies what a disk holds, with all its layers, to one flat file.
-pub(super) fn copy(world: &mut World, source: &str, path: Arc<str>, volume: Id) -> Result<(), Refusal> {
+pub(super) fn copy(world: &mut World, source: &str, path: &Arc<str>, volume: Id) -> Result<(), Refusal> {
     let source = disks::find(world, source).ok_or_else(|| Refusal::NoFile(source.to_owned()))?;
     if disks::in_use(world, &source) {
         return Err(Refusal::FileLocked(source.to_string()));
@@ -112,7 +112,7 @@ pub(super) fn copy(world: &mut World, source: &str, path: Arc<str>, volume: Id) 
     let file = world.files.get(&source).cloned().ok_or_else(|| Refusal::NoFile(source.to_string()))?;
     has_room(world, volume, file.capacity)?;
     world.make_file(path.clone(), volume, file.capacity, None);
-    if let Some(made) = world.files.get_mut(&path) {
+    if let Some(made) = world.files.get_mut(path) {
         made.bootable = file.bootable;
     }
     world.bump();

@@ -93,7 +93,7 @@ impl Input {
                 (None, Some(value)) => all.push((field.name, value)),
                 (Some((_, Given::Texts(texts))), Some(Given::Texts(more))) if field.many => texts.extend(more),
                 (Some((_, Given::References(known))), Some(Given::References(more))) if field.many => {
-                    known.extend(more)
+                    known.extend(more);
                 }
                 (Some(_), Some(_)) => return Err(Fault::parameter(format!("{} is given twice. ", field.name))),
             }
@@ -178,9 +178,9 @@ fn perform(turn: &mut Turn<'_>, target: &Instance, method: &'static str, input: 
             images::look(turn, method, input)
         }
         "GetSummaryInformation" => other::summaries(turn, input),
-        "GetError" | "GetErrorEx" => other::job_error(turn, target, method),
+        "GetError" | "GetErrorEx" => Ok(other::job_error(turn, target, method)),
         "Copy" => other::copy_file(turn, target, input),
-        "Delete" => other::delete_file(turn, target),
+        "Delete" => Ok(other::delete_file(turn, target)),
         "AddVirtualMachine" => other::add_role(turn, input),
         "DestroyGroup" => other::remove_role(turn, target),
         "MoveToNewNode" => other::move_role(turn, target, input),

@@ -32,13 +32,13 @@ pub(super) fn summaries(turn: &Turn<'_>, input: &Input) -> Result<Outcome, Fault
     Ok(Outcome::returns(super::DONE).with("SummaryInformation", Value::Objects(found)))
 }
 
-pub(super) fn job_error(turn: &Turn<'_>, target: &Instance, method: &str) -> Result<Outcome, Fault> {
+pub(super) fn job_error(turn: &Turn<'_>, target: &Instance, method: &str) -> Outcome {
     let id = target.text("InstanceID").unwrap_or_default();
     let jobs = turn.node.jobs();
     let job = jobs.iter().find(|(known, _)| upper(**known).eq_ignore_ascii_case(id)).map(|(_, job)| *job);
     let state = job.and_then(|job| turn.world.task(job.task)).map(|task| &task.state);
     let outcome = Outcome::returns(super::DONE);
-    let Some(TaskState::Error(refusal)) = state else { return Ok(outcome) };
+    let Some(TaskState::Error(refusal)) = state else { return outcome };
     let (code, words) = error_of(refusal);
     // The text form of an `Msvm_Error`, which has no key and is no instance of its own.
     let text = format!(
@@ -47,21 +47,21 @@ pub(super) fn job_error(turn: &Turn<'_>, target: &Instance, method: &str) -> Res
          TYPE=\"string\"><VALUE>{code}</VALUE></PROPERTY></INSTANCE>",
         words.replace('&', "&amp;").replace('<', "&lt;")
     );
-    Ok(match method {
+    match method {
         "GetError" => outcome.with("Error", text),
         _ => outcome.with("Errors", Value::Many(vec![text])),
-    })
+    }
 }
 
-pub(super) fn delete_file(turn: &mut Turn<'_>, target: &Instance) -> Result<Outcome, Fault> {
+pub(super) fn delete_file(turn: &mut Turn<'_>, target: &Instance) -> Outcome {
     let path = target.text("Name").unwrap_or_default();
-    let Some(path) = disks::find(turn.world, path) else { return Ok(Outcome::returns(NO_SUCH_FILE)) };
+    let Some(path) = disks::find(turn.world, path) else { return Outcome::returns(NO_SUCH_FILE) };
     if disks::in_use(turn.world, &path) {
-        return Ok(Outcome::returns(SHARING));
+        return Outcome::returns(SHARING);
     }
     turn.world.delete_file(&path);
     turn.world.bump();
-    Ok(Outcome::returns(super::DONE))
+    Outcome::returns(super::DONE)
 }
 
 pub(super) fn copy_file(turn: &mut Turn<'_>, target: &Instance, input: &Input) -> Result<Outcome, Fault> {
@@ -75,7 +75,7 @@ pub(super) fn copy_file(turn: &mut Turn<'_>, target: &Instance, input: &Input) -
     if disks::volume_of(turn.world, source).map(|volume| volume.id) != Some(volume) {
         return Ok(Outcome::returns(OTHER_DRIVE));
     }
-    Ok(Outcome::returns(match images::copy(turn.world, source, path.into(), volume) {
+    Ok(Outcome::returns(match images::copy(turn.world, source, &path.into(), volume) {
         Ok(()) => super::DONE,
         Err(Refusal::FileLocked(_)) => SHARING,
         Err(_) => FAILED,

@@ -54,7 +54,7 @@ fn become_so(world: &mut World, id: Id, wanted: Wanted) -> Result<(), Refusal> {
         (Wanted::On, Power::Off | Power::Suspended) => start(world, id)?,
         (Wanted::Off, Power::On | Power::Suspended) => turn_off(world, id),
         (Wanted::GuestStops | Wanted::GuestReboots, Power::On) => {
-            world.ask_guest(id, wanted == Wanted::GuestReboots)?
+            world.ask_guest(id, wanted == Wanted::GuestReboots)?;
         }
         (Wanted::Saved | Wanted::Paused, Power::On) => {
             world.guest_rests(id);
