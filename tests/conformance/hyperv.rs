@@ -62,17 +62,32 @@ async fn a_change_is_seen_though_only_changed_vms_are_read_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_was_cut_is_noticed() {
-    for objects in [0, 1, 5, 12] {
+    for (class, objects) in [("Msvm_ComputerSystem", 0), ("Msvm_ComputerSystem", 5), ("Msvm_ProcessorSettingData", 5)] {
         let subject = lab(20).await;
-        subject.of_lab().faults().add(FaultRule::always(None, None, Effect::Truncate(objects)));
+        subject.of_lab().faults().add(FaultRule::always(None, Some(class), Effect::Truncate(objects)));
         match subject.provider.collect(&[]).await {
             Ok(observed) => {
                 let readable = observed.vms.iter().filter(|vm| matches!(vm.config, Config::Readable(_))).count();
-                assert!(observed.incomplete.is_some() || readable < 20, "cut at {objects}");
-                assert!(observed.incomplete.is_some() || observed.vms.len() == 20, "cut at {objects}");
+                assert!(readable < 20, "{class} cut at {objects}");
+                assert!(observed.incomplete.is_some() || observed.vms.len() == 20, "{class} cut at {objects}");
             }
             Err(error) => assert_ne!(error.kind, ErrorKind::NotFound, "{error}"),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_every_list_is_cut_no_vm_is_taken_for_gone() {
+    let subject = lab(20).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    let known: Vec<_> = before.vms.iter().map(|vm| Known { id: vm.id.clone(), handle: "".into() }).collect();
+    for objects in [0, 1, 5, 12] {
+        let rule = subject.of_lab().faults().add(FaultRule::always(None, None, Effect::Truncate(objects)));
+        if let Ok(observed) = subject.provider.collect(&known).await {
+            let gone = observed.missing.values().filter(|missing| **missing == Missing::NotFound).count();
+            assert_eq!((gone, observed.vms.len() + observed.missing.len()), (0, 20), "cut at {objects}");
+        }
+        assert!(subject.of_lab().faults().remove(rule));
     }
 }
 

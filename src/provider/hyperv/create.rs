@@ -5,7 +5,7 @@
 //! born       DefineSystem under the birth name, with the mark, pending and without own id
 //! equipped   processors, memory, disks (copied, made or a child, grown, plugged in), NICs; the mark with their slots
 //!            and with the own id, which is known only since the birth
-//! a role     AddVirtualMachine, where there is a cluster
+//! a role     AddVirtualMachine, where there is a cluster; under its real name, which the role keeps
 //! started    RequestStateChange: Hyper-V chooses MACs at the first start
 //! finished   the mark without pending and the real name, in one call
 //! ```
@@ -58,8 +58,7 @@ impl Work<'_> {
         }
         let live = self.live().await?;
         let full = filled(&mark, &live);
-        self.write_mark(&live, &full, Some(&order.name)).await?;
-        self.rename(&order.name).await
+        self.write_mark(&live, &full, Some(&order.name)).await
     }
 
     /// A VM that is known by its birth name alone is marked first.
@@ -197,7 +196,8 @@ impl Work<'_> {
             known.nics.insert(nic.name.clone(), MarkedNic { mac: nic.mac.clone(), slot });
         }
         let full = filled(&known, &live);
-        self.write_mark(&live, &full, None).await?;
+        let clustered = self.hosts.cluster().await.map_err(self.failed("find the cluster"))?.is_some();
+        self.write_mark(&live, &full, clustered.then_some(&order.name)).await?;
         self.live().await
     }
 
@@ -209,7 +209,6 @@ impl Work<'_> {
         if view.roles.contains_key(guid) {
             return Ok(());
         }
-        // By the birth name, which no other VM has.
         let name = live.whole.machine.settings.name.clone();
         let invoke = Invoke {
             target: cluster::reference(&view.name),

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::cim::{Embedded, Instance, Namespace, Parameter, Reference, quoted};
 use super::client::Invoke;
-use super::cluster;
 use super::fault::Failure;
 use super::hosts::Live;
 use super::notes;
@@ -143,39 +142,17 @@ impl Work<'_> {
         }
     }
 
-    /// Gives it another name; its role in a cluster too, which people know it by.
+    /// Gives it another name. Its role in a cluster keeps the one it has, as it does when a person renames the VM.
     pub(super) async fn rename(&self, name: &VmName) -> Result<(), StepError> {
         let live = self.live().await?;
         let machine = &live.whole.machine;
-        if machine.settings.name != name.as_str() {
-            let settings = settings(&live).string("ElementName", name.as_str());
-            let detail = format!("rename {} to {name}", machine.settings.name);
-            let witness = || async { Ok(self.live().await?.whole.machine.settings.name == name.as_str()) };
-            self.modify_system(&live, settings, detail, witness).await?;
-        }
-        self.rename_role(&live, name).await
-    }
-
-    async fn rename_role(&self, live: &Live, name: &VmName) -> Result<(), StepError> {
-        let guid = live.whole.system.guid.as_str();
-        let Some(role) = self.hosts.role(guid).await.map_err(self.failed("find the role"))? else { return Ok(()) };
-        // A role is called as its VM was when it became one. One that a person named otherwise stays so.
-        let ours = role.group == mark::birth_name(self.step.identity) || role.group == live.whole.machine.settings.name;
-        if role.group == name.as_str() || !ours {
+        if machine.settings.name == name.as_str() {
             return Ok(());
         }
-        let invoke = Invoke {
-            target: cluster::group(&role.group),
-            method: "Rename",
-            parameters: vec![("newName", Parameter::Plain(name.to_string()))],
-        };
-        let detail = format!("rename the role {} to {name}", role.group);
-        let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        let witness = || async {
-            let role = self.hosts.role(guid).await.map_err(self.failed("find the role"))?;
-            Ok(role.is_some_and(|role| role.group == name.as_str()))
-        };
-        Box::pin(self.make(change, witness)).await.map(drop)
+        let settings = settings(&live).string("ElementName", name.as_str());
+        let detail = format!("rename {} to {name}", machine.settings.name);
+        let witness = || async { Ok(self.live().await?.whole.machine.settings.name == name.as_str()) };
+        self.modify_system(&live, settings, detail, witness).await
     }
 
     /// Removes our mark and nothing else.
