@@ -20,5 +20,7 @@ mod scripts;
 mod secrets;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/tiers.rs"]
+mod tiers;
 #[path = "cli/usage.rs"]
 mod usage;

@@ -53,7 +53,7 @@ pub const XENSERVER: &str = "xs-hosted";
 /// The fronts that are built.
 pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv];
 /// Those that are started when none is named: what the product itself can speak to.
-const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere];
+const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]

@@ -1,10 +1,10 @@
 //! What a provider does when a Hyper-V host misbehaves, or a person works beside us; against the lab.
 
 use tierwright::inventory::{Known, Missing};
-use tierwright::lab::{Effect, FaultRule, HYPERV, LabOptions, NamedFault, WorldHandle};
+use tierwright::lab::{Effect, FaultRule, HYPERV, HYPERV_CLUSTER, LabOptions, NamedFault, WorldHandle};
 use tierwright::mark::Mark;
 use tierwright::model::{Bytes, Config, ImageMode, ImageTarget, NetworkTarget, Shutdown, VmName};
-use tierwright::plan::{Change, NicAt, Operation};
+use tierwright::plan::{Change, DiskOrder, NicAt, Operation};
 use tierwright::provider::{ErrorKind, Found, Outcome, StepError, Target};
 
 use crate::cases::{check_created, config, disk_at, found, marked, order};
@@ -317,4 +317,122 @@ async fn a_checkpoint_is_seen_and_keeps_disks_as_they_are() {
         let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, vec![operation]).await;
         assert_eq!((kind(outcome), kept.names().len()), (ErrorKind::Conflict, 0));
     }
+}
+
+/// Two nodes.
+async fn cluster(vms: usize) -> Subject {
+    Subject::hyperv(LabOptions { vms, hyperv_nodes: 2, ..LabOptions::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_migration_is_no_drift_and_breaks_neither_reading_nor_a_change() {
+    let subject = cluster(3).await;
+    let wanted = made(&subject, "moving-1").await;
+    let before = found(subject.provider.as_ref(), &wanted).await;
+    let lab = subject.of_lab();
+    assert!(lab.begin_migration(HYPERV_CLUSTER, "moving-1", "HVC02"));
+    let during = subject.provider.collect(&[Known { id: before.id.clone(), handle: "".into() }]).await.unwrap();
+    assert_eq!((during.incomplete, during.missing.len()), (None, 0));
+    let seen: Vec<_> = during.vms.iter().filter(|vm| vm.id == before.id).collect();
+    assert_eq!((seen.len(), config(seen[0])), (1, config(&before)));
+    assert!(lab.end_migration(HYPERV_CLUSTER, "moving-1"));
+    let after = subject.provider.collect(&[Known { id: before.id.clone(), handle: "".into() }]).await.unwrap();
+    let seen: Vec<_> = after.vms.iter().filter(|vm| vm.id == before.id).collect();
+    assert_eq!((seen.len(), config(seen[0])), (1, config(&before)));
+    assert_eq!(seen[0].placed.host.as_deref(), Some("HVC02"));
+    // A change finds it on the node it has moved to; deleted there it leaves the cluster.
+    let mark = Mark { generation: 2, ..marked(&before) };
+    let grow = vec![Change::GrowDisk { disk: disk_at(&before, "data"), size: Bytes::gib(6) }];
+    let operations = vec![
+        Operation::Reconfigure { changes: grow, mark: Box::new(mark) },
+        Operation::Stop(HARD),
+        Operation::Destroy { disks: vec![disk_at(&before, "root"), disk_at(&before, "data")] },
+    ];
+    let (kept, outcome) = execute(subject.provider.as_ref(), &wanted, operations).await;
+    outcome.unwrap();
+    assert!(kept.names().contains(&"DestroyGroup"), "{:?}", kept.names());
+    assert_eq!(subject.provider.find(&Target::OwnId(wanted.id())).await.unwrap(), Found::Nothing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_moves_between_the_calls_of_a_step_is_followed() {
+    let subject = cluster(1).await;
+    let wanted = made(&subject, "moving-2").await;
+    let vm = found(subject.provider.as_ref(), &wanted).await;
+    // Each change of hardware is made while somebody moves the VM to and fro.
+    let world = subject.of_lab().world_of(HYPERV_CLUSTER).unwrap();
+    let (record, moved) = (subject.of_lab().record(), std::sync::atomic::AtomicUsize::new(0));
+    record.listen(move |call| {
+        if call.mutating {
+            let at = moved.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let world = world.clone();
+            let to = if at.is_multiple_of(2) { "HVC02" } else { "HVC01" };
+            // The lab is at work on the call: the move comes right after it.
+            tokio::spawn(async move {
+                world.with(|world| {
+                    let host = world.hosts.values().find(|host| host.name == to).map(|host| host.id).unwrap();
+                    world.edit_named("moving-2", |vm| vm.host = host)
+                })
+            });
+        }
+    });
+    let mut mark = Mark { generation: 2, ..marked(&vm) };
+    let logs = wanted.mark(1, &["logs"], &[]).disks;
+    mark.disks.extend(logs);
+    let disk = DiskOrder { name: "logs".to_owned(), size: Bytes::gib(7), storage: None };
+    let operations = vec![
+        Operation::Stop(HARD),
+        Operation::Reconfigure { changes: vec![Change::Cpus(4), Change::AddDisk(disk)], mark: Box::new(mark) },
+    ];
+    // A move may cross a call; what was cut is done by the next run, and nothing twice.
+    for _ in 0..5 {
+        if execute(subject.provider.as_ref(), &wanted, operations.clone()).await.1.is_ok() {
+            break;
+        }
+    }
+    record.stop_listening();
+    let after = found(subject.provider.as_ref(), &wanted).await;
+    assert_eq!((config(&after).cpus, config(&after).disks.len()), (4, 3));
+    assert_eq!(marked(&after).generation, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_node_makes_its_vms_unknown_and_none_gone() {
+    let subject = cluster(3).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    assert_eq!((before.incomplete, before.vms.len()), (None, 6));
+    let known: Vec<_> = before.vms.iter().map(|vm| Known { id: vm.id.clone(), handle: "".into() }).collect();
+    assert!(subject.of_lab().set_node_down(HYPERV_CLUSTER, "HVC02", true));
+    let after = subject.provider.collect(&known).await.unwrap();
+    assert!(after.incomplete.is_some());
+    assert_eq!(after.vms.len() + after.missing.len(), 6);
+    assert!(!after.missing.is_empty());
+    assert!(after.missing.values().all(|missing| matches!(missing, Missing::Unknown(_))), "{:?}", after.missing);
+    // Nothing is taken for not being there while a node does not answer.
+    let lost = after.missing.keys().next().unwrap().clone();
+    assert!(subject.provider.find(&Target::OwnId(lost)).await.is_err());
+    let nobody = subject.wanted("nobody").await;
+    assert!(subject.provider.find(&Target::Identity(nobody.identity)).await.is_err());
+    let create = Operation::Create(Box::new(order(&subject, &nobody, false)));
+    let (kept, outcome) = execute(subject.provider.as_ref(), &nobody, vec![create]).await;
+    assert!(outcome.is_err() && kept.names().is_empty());
+    assert!(subject.of_lab().set_node_down(HYPERV_CLUSTER, "HVC02", false));
+    let back = subject.provider.collect(&known).await.unwrap();
+    assert_eq!((back.incomplete, back.vms.len()), (None, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_replica_keeps_is_not_taken_for_the_vm() {
+    let subject = cluster(3).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    let vm = before.vms.iter().find(|vm| vm.placed.host.as_deref() == Some("HVC01")).unwrap();
+    assert!(subject.of_lab().replicate(HYPERV_CLUSTER, &vm.name, "HVC02"));
+    let after = subject.provider.collect(&[]).await.unwrap();
+    assert_eq!((after.incomplete, after.vms.len()), (None, 6));
+    let seen: Vec<_> = after.vms.iter().filter(|seen| seen.id == vm.id).collect();
+    assert_eq!((seen.len(), seen[0].placed.host.as_deref()), (1, Some("HVC01")));
+    let Found::Vm(found) = subject.provider.find(&Target::OwnId(vm.id.clone())).await.unwrap() else {
+        panic!("one VM")
+    };
+    assert_eq!(found.placed.host.as_deref(), Some("HVC01"));
 }
