@@ -261,7 +261,12 @@ pub(super) fn path(host: &str, class: &str, keys: &[(&str, &str)]) -> String {
 /// A key out of such a path.
 pub(super) fn key_of_path(path: &str, key: &str) -> Option<String> {
     let lower = path.to_ascii_lowercase();
-    let at = lower.find(&format!("{}=\"", key.to_ascii_lowercase()))? + key.len() + 2;
+    let key = key.to_ascii_lowercase();
+    // After `.` or `,`: `Name` must not be found in `CreationClassName`.
+    let at = ['.', ','].iter().find_map(|before| {
+        let found = format!("{before}{key}=\"");
+        lower.find(&found).map(|at| at + found.len())
+    })?;
     let mut value = String::new();
     let mut characters = path.get(at..)?.chars();
     loop {
@@ -290,6 +295,8 @@ mod tests {
         assert!(path.contains(r"\\83F8638B"));
         assert_eq!(key_of_path(&path, "instanceid").as_deref(), Some(id));
         assert_eq!(key_of_path(&path, "Name"), None);
+        let switch = super::path("HV01", "Msvm_VirtualEthernetSwitch", &[("CreationClassName", "X"), ("Name", "GUID")]);
+        assert_eq!(key_of_path(&switch, "Name").as_deref(), Some("GUID"));
         assert_eq!(key_of_path("x.InstanceID=\"cut", "InstanceID"), None);
     }
 

@@ -4,6 +4,7 @@
 //! before it took anything is replaced once, silently. What was sent and not answered is told as lost, never sent again
 //! here: only the caller knows whether it may be.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(super) struct Client {
     room: Semaphore,
     /// A password that was refused, the words, and when.
     refused: Mutex<Option<(Secret, String, Instant)>>,
+    /// Services by class: each host has one of a kind, under the host's own name.
+    services: Mutex<BTreeMap<&'static str, Reference>>,
     calls: AtomicU64,
     bytes: AtomicU64,
 }
@@ -67,6 +70,7 @@ impl Client {
             idle: Mutex::new(Vec::new()),
             room: Semaphore::new(CONNECTIONS),
             refused: Mutex::new(None),
+            services: Mutex::default(),
             calls: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
@@ -120,7 +124,7 @@ impl Client {
     {
         let mut size = ITEMS;
         loop {
-            match self.pages(namespace, wql, size, &mut read).await {
+            match Box::pin(self.pages(namespace, wql, size, &mut read)).await {
                 Err(Failure::Fault(fault)) if fault.is_too_large() && size > 1 => size /= 10,
                 outcome => return outcome,
             }
@@ -141,6 +145,25 @@ impl Client {
             all.append(&mut page.items);
         }
         Ok(all)
+    }
+
+    /// The host's only instance of a service, with all its keys, asked once.
+    pub(super) async fn service(&self, class: &'static str) -> Result<Reference, Failure> {
+        const KEYS: [&str; 4] = ["CreationClassName", "Name", "SystemCreationClassName", "SystemName"];
+        let mut services = self.services.lock().await;
+        if let Some(service) = services.get(class) {
+            return Ok(service.clone());
+        }
+        let query = format!("SELECT {} FROM {class}", KEYS.join(", "));
+        let service = |instance: &Instance<'_>| {
+            let selectors = KEYS.iter().map(|key| Some(((*key).to_owned(), instance.text(key)?.to_owned())));
+            Some(Reference { uri: Namespace::Virtualization.uri(class), selectors: selectors.collect::<Option<_>>()? })
+        };
+        let found = self.enumerate(Namespace::Virtualization, &query, service).await?.pop();
+        let why = "the account does not see the services of Hyper-V: it is no Hyper-V administrator there";
+        let service = found.ok_or_else(|| Failure::because(ErrorKind::Denied, why))?;
+        services.insert(class, service.clone());
+        Ok(service)
     }
 
     /// Calls a method. "Ask again" means that its outcome is not known.
@@ -167,12 +190,12 @@ impl Client {
         // Never closed, so this only waits.
         let _room = self.room.acquire().await;
         let (mut connection, used) = self.connection().await?;
-        let outcome = match connection.exchange(envelope).await {
+        let outcome = match Box::pin(connection.exchange(envelope)).await {
             Err(Failure::NotSent(..)) if used => {
                 // The others were idle for as long, and are as closed.
                 self.idle.lock().await.clear();
-                connection = self.open().await?;
-                connection.exchange(envelope).await
+                connection = Box::pin(self.open()).await?;
+                Box::pin(connection.exchange(envelope)).await
             }
             outcome => outcome,
         };
@@ -198,7 +221,7 @@ impl Client {
                 }
             }
         }
-        Ok((self.open().await?, false))
+        Ok((Box::pin(self.open()).await?, false))
     }
 
     async fn open(&self) -> Result<Connection, Failure> {

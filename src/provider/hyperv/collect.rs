@@ -56,17 +56,25 @@ struct Reading {
     volumes: Vec<Storage>,
     /// The host itself is shown to whoever may read VMs at all: without it an empty list means nothing.
     sees_itself: bool,
+    /// VMs that have settings and are not listed: the list was cut.
+    unlisted: usize,
 }
 
 /// Everything of one endpoint.
 pub(super) async fn collect(hosts: &Hosts, known: &[Known]) -> Result<Observed, Failure> {
-    let outcomes = join_all(hosts.list.iter().map(|host| read_host(host))).await;
+    let outcomes = join_all(hosts.list.iter().map(|host| Box::pin(read_host(host)))).await;
     let mut readings = Vec::new();
     let mut gaps = Vec::new();
     let mut failed = None;
     for (host, outcome) in hosts.list.iter().zip(outcomes) {
         match outcome {
-            Ok(reading) if reading.sees_itself => readings.push(reading),
+            Ok(reading) if reading.sees_itself => {
+                if reading.unlisted > 0 {
+                    let why = "VMs have settings and are not listed";
+                    gaps.push(format!("{}: {} {why}", host.client.url(), reading.unlisted));
+                }
+                readings.push(reading);
+            }
             Ok(_) => {
                 let why = "the account sees not even the host itself: it is no Hyper-V administrator there";
                 gaps.push(format!("{}: {why}", host.client.url()));
@@ -89,7 +97,7 @@ pub(super) async fn collect(hosts: &Hosts, known: &[Known]) -> Result<Observed, 
     let mut vms = observed_vms(&readings, view.as_ref());
     let moving = moving(view.as_ref(), &vms, &readings);
     for (guid, role) in moving {
-        vms.push(match hosts.look(&guid).await {
+        vms.push(match Box::pin(hosts.look(&guid)).await {
             Ok(Some(live)) => placed(live.observed(), view.as_ref()),
             Ok(None) => continue, // its role went with it meanwhile
             Err(failure) => unreadable(&guid, &role, &failure),
@@ -114,13 +122,20 @@ async fn read_host(host: &Host) -> Result<Reading, Failure> {
     let facts = host.facts().await?;
     // Held throughout: two collections at once would only do the same work twice.
     let mut memory = host.memory.lock().await;
-    let (systems, checkpointed, guests, volumes, switches) = futures_util::try_join!(
+    let (mut systems, (realized, checkpointed), guests, volumes, switches) = futures_util::try_join!(
         parts::systems(client, Scope::All),
-        parts::checkpointed(client),
+        parts::inhabitants(client),
         parts::guests(client, Scope::All),
         host.volumes(),
         host.switches(),
     )?;
+    let unlisted =
+        |systems: &[System]| realized.iter().filter(|guid| systems.iter().all(|system| system.guid != **guid)).count();
+    if unlisted(&systems) > 0 {
+        // One may have been made, or have moved here, between the two lists.
+        systems = parts::systems(client, Scope::All).await?;
+    }
+    let unlisted = unlisted(&systems);
     let sees_itself = systems.iter().any(|system| system.guid.is_empty());
     let systems: Vec<System> = systems.into_iter().filter(|system| !system.guid.is_empty()).collect();
     let changed = memory.refresh(client, &systems).await?;
@@ -141,7 +156,7 @@ async fn read_host(host: &Host) -> Result<Reading, Failure> {
         calls = after.0 - before.0, bytes = after.1 - before.1, "inventory"
     );
     let around = Surroundings { host: Arc::clone(&facts.name), cluster: None, switches };
-    Ok(Reading { facts, systems, machines, vhds: memory.vhds.clone(), around, volumes, sees_itself })
+    Ok(Reading { facts, systems, machines, vhds: memory.vhds.clone(), around, volumes, sees_itself, unlisted })
 }
 
 impl Memory {
@@ -292,7 +307,7 @@ async fn missing(
         let answer = match incomplete {
             Some(why) => Missing::Unknown(why.to_owned()),
             None if copied => Missing::Unknown("only a copy that Hyper-V Replica keeps is there".to_owned()),
-            None => match hosts.look(guid).await {
+            None => match Box::pin(hosts.look(guid)).await {
                 Ok(None) => Missing::NotFound,
                 Ok(Some(live)) => {
                     Missing::Unknown(format!("it is on {}, and the listing left it out", live.around.host))

@@ -5,7 +5,7 @@
 //! born       DefineSystem under the birth name, with the mark, pending and without own id
 //! equipped   processors, memory, disks (copied, made or a child, grown, plugged in), NICs; the mark with their slots
 //!            and with the own id, which is known only since the birth
-//! a role     AddVirtualMachine, where there is a cluster
+//! a role     AddVirtualMachine, where there is a cluster; under its real name, which the role keeps
 //! started    RequestStateChange: Hyper-V chooses MACs at the first start
 //! finished   the mark without pending and the real name, in one call
 //! ```
@@ -42,7 +42,7 @@ impl Work<'_> {
         }
         let live = match self.look().await? {
             Some(live) => live,
-            None => self.bear(order).await?,
+            None => Box::pin(self.bear(order)).await?,
         };
         let own_id = OwnId::new(&live.whole.system.guid);
         let mark = Mark { own_id: Some(own_id), ..order.mark.as_ref().clone() };
@@ -51,15 +51,14 @@ impl Work<'_> {
             return if order.start { self.start().await } else { Ok(()) };
         }
         let live = self.note(live, &pending(&mark)).await?;
-        let live = self.equip(order, live, &mark).await?;
-        self.join_cluster(&live).await?;
+        let live = Box::pin(self.equip(order, live, &mark)).await?;
+        Box::pin(self.join_cluster(&live)).await?;
         if order.start {
             self.start().await?;
         }
         let live = self.live().await?;
         let full = filled(&mark, &live);
-        self.write_mark(&live, &full, Some(&order.name)).await?;
-        self.rename(&order.name).await
+        self.write_mark(&live, &full, Some(&order.name)).await
     }
 
     /// A VM that is known by its birth name alone is marked first.
@@ -73,16 +72,16 @@ impl Work<'_> {
 
     async fn bear(&self, order: &CreateVm) -> Result<Live, StepError> {
         let host = self.host_of(order).await?;
-        self.check_order(order, &host).await?;
+        Box::pin(self.check_order(order, &host)).await?;
         let settings = self.birth_settings(order, &host).await?;
         let invoke = Invoke {
-            target: vhd::machines(),
+            target: self.service(&host, vhd::MACHINES).await?,
             method: "DefineSystem",
             parameters: vec![("SystemSettings", Parameter::Embedded(settings))],
         };
         let detail = format!("make {}", order.name);
         let change = Change { host, invoke, destroys: false, detail };
-        self.make(change, || async { Ok(self.look().await?.is_some()) }).await?;
+        Box::pin(self.make(change, || async { Ok(self.look().await?.is_some()) })).await?;
         let born = self.look().await?;
         born.ok_or_else(|| self.failed("DefineSystem")(vanished("the VM")))
     }
@@ -186,18 +185,19 @@ impl Work<'_> {
                 image: order.image.as_ref().filter(|_| at < order.image_disks),
                 boots_from_ide: at == 0 && !live.whole.machine.is_generation_2(),
             };
-            live = self.ensure_disk(live, &wanted).await?;
+            live = Box::pin(self.ensure_disk(live, &wanted)).await?;
             let slot = live.whole.machine.holding(&path).map(super::machine::Drive::slot);
             known.disks.insert(disk.name.clone(), MarkedDisk { slot, id: None, file: None });
         }
         for nic in &order.nics {
-            let (after, id) = self.ensure_nic(live, nic).await?;
+            let (after, id) = Box::pin(self.ensure_nic(live, nic)).await?;
             live = after;
             let slot = super::ident::device_of(&id).map(str::to_owned);
             known.nics.insert(nic.name.clone(), MarkedNic { mac: nic.mac.clone(), slot });
         }
         let full = filled(&known, &live);
-        self.write_mark(&live, &full, None).await?;
+        let clustered = self.hosts.cluster().await.map_err(self.failed("find the cluster"))?.is_some();
+        self.write_mark(&live, &full, clustered.then_some(&order.name)).await?;
         self.live().await
     }
 
@@ -209,7 +209,6 @@ impl Work<'_> {
         if view.roles.contains_key(guid) {
             return Ok(());
         }
-        // By the birth name, which no other VM has.
         let name = live.whole.machine.settings.name.clone();
         let invoke = Invoke {
             target: cluster::reference(&view.name),
@@ -218,7 +217,9 @@ impl Work<'_> {
         };
         let detail = format!("make it a role of the cluster {}", view.name);
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(self.hosts.role(guid).await.map_err(failed())?.is_some()) }).await.map(drop)
+        Box::pin(self.make(change, || async { Ok(self.hosts.role(guid).await.map_err(failed())?.is_some()) }))
+            .await
+            .map(drop)
     }
 }
 

@@ -31,11 +31,14 @@ impl Work<'_> {
         }
         self.leave_cluster(&live).await?;
         let system = Parameter::Reference(Reference::system(&live.whole.system.guid));
-        let invoke =
-            Invoke { target: vhd::machines(), method: "DestroySystem", parameters: vec![("AffectedSystem", system)] };
+        let invoke = Invoke {
+            target: self.service(&live.host, vhd::MACHINES).await?,
+            method: "DestroySystem",
+            parameters: vec![("AffectedSystem", system)],
+        };
         let detail = format!("delete {}", live.whole.machine.settings.name);
         let change = Change { host: live.host.clone(), invoke, destroys: true, detail };
-        self.make(change, || async { Ok(self.look().await?.is_none()) }).await?;
+        Box::pin(self.make(change, || async { Ok(self.look().await?.is_none()) })).await?;
         for file in &files {
             self.delete_file(&live, file).await?;
         }
@@ -104,7 +107,7 @@ impl Work<'_> {
         let detail = format!("remove the role {} from the cluster", role.group);
         let change = Change { host: live.host.clone(), invoke, destroys: true, detail };
         let gone = || async { Ok(self.hosts.role(guid).await.map_err(self.failed("find the role"))?.is_none()) };
-        self.make(change, gone).await.map(drop)
+        Box::pin(self.make(change, gone)).await.map(drop)
     }
 
     /// Deletes a file that no VM has any more. One that is not there is done.
@@ -118,6 +121,6 @@ impl Work<'_> {
         let invoke = Invoke { target, method: "Delete", parameters: Vec::new() };
         let change =
             Change { host: live.host.clone(), invoke, destroys: true, detail: format!("delete the file {file}") };
-        self.make(change, || async { Ok(!live.host.has_file(file).await.map_err(failed())?) }).await.map(drop)
+        Box::pin(self.make(change, || async { Ok(!live.host.has_file(file).await.map_err(failed())?) })).await.map(drop)
     }
 }

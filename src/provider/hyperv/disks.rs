@@ -85,9 +85,9 @@ impl Work<'_> {
         if let ("ConvertVirtualHardDisk", Some(image)) = (method, wanted.image) {
             parameters.insert(0, ("SourcePath", Parameter::Plain(image.source.clone())));
         }
-        let invoke = Invoke { target: vhd::images(), method, parameters };
+        let invoke = Invoke { target: self.service(host, vhd::IMAGES).await?, method, parameters };
         let change = Change { host: std::sync::Arc::clone(host), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(vhd::read(&host.client, wanted.path).await.is_ok()) }).await.map(drop)
+        Box::pin(self.make(change, || async { Ok(vhd::read(&host.client, wanted.path).await.is_ok()) })).await.map(drop)
     }
 
     /// Grows a disk's file.
@@ -101,14 +101,15 @@ impl Work<'_> {
             ("Path", Parameter::Plain(path.to_owned())),
             ("MaxInternalSize", Parameter::Plain(size.0.to_string())),
         ];
-        let invoke = Invoke { target: vhd::images(), method: "ResizeVirtualHardDisk", parameters };
+        let invoke =
+            Invoke { target: self.service(host, vhd::IMAGES).await?, method: "ResizeVirtualHardDisk", parameters };
         let detail = format!("grow disk {name} to {size}");
         let change = Change { host: std::sync::Arc::clone(host), invoke, destroys: false, detail };
         let grown = || async {
             let vhd = vhd::read(&host.client, path).await.map_err(self.failed("look into the disk"))?;
             Ok(vhd.size >= size)
         };
-        self.make(change, grown).await.map(drop)
+        Box::pin(self.make(change, grown)).await.map(drop)
     }
 
     /// Plugs a file in where there is room, or into a drive that an interrupted run left empty.
@@ -191,7 +192,7 @@ impl Work<'_> {
     ) -> Result<Live, StepError> {
         let settings = Reference::setting("Msvm_VirtualSystemSettingData", &live.whole.machine.settings.id);
         let invoke = Invoke {
-            target: vhd::machines(),
+            target: self.service(&live.host, vhd::MACHINES).await?,
             method: "AddResourceSettings",
             parameters: vec![
                 ("AffectedConfiguration", Parameter::Reference(settings)),
@@ -199,7 +200,7 @@ impl Work<'_> {
             ],
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(there(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(there(&self.live().await?)) })).await?;
         self.live().await
     }
 
@@ -213,9 +214,13 @@ impl Work<'_> {
     ) -> Result<Live, StepError> {
         let parameter = |resource| ("ResourceSettings", Parameter::Embedded(resource));
         let parameters = resources.into_iter().map(parameter).collect();
-        let invoke = Invoke { target: vhd::machines(), method: "ModifyResourceSettings", parameters };
+        let invoke = Invoke {
+            target: self.service(&live.host, vhd::MACHINES).await?,
+            method: "ModifyResourceSettings",
+            parameters,
+        };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(there(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(there(&self.live().await?)) })).await?;
         self.live().await
     }
 
@@ -228,9 +233,13 @@ impl Work<'_> {
         gone: impl Fn(&Live) -> bool + Send + Sync,
     ) -> Result<Live, StepError> {
         let parameters = vec![("ResourceSettings", Parameter::Reference(Reference::setting(class, id)))];
-        let invoke = Invoke { target: vhd::machines(), method: "RemoveResourceSettings", parameters };
+        let invoke = Invoke {
+            target: self.service(&live.host, vhd::MACHINES).await?,
+            method: "RemoveResourceSettings",
+            parameters,
+        };
         let change = Change { host: live.host.clone(), invoke, destroys, detail };
-        self.make(change, || async { Ok(gone(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(gone(&self.live().await?)) })).await?;
         self.live().await
     }
 

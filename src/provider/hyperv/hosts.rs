@@ -133,12 +133,12 @@ impl Hosts {
     async fn look_once(&self, guid: &str, role: Option<&Role>) -> Result<Option<Live>, Failure> {
         if let Some(role) = role
             && let Some(owner) = self.named(&role.owner).await?
-            && let Some(live) = read(&owner, guid).await?
+            && let Some(live) = Box::pin(read(&owner, guid)).await?
         {
             return Ok(Some(live));
         }
         let (mut found, mut failed) = (Vec::new(), None);
-        for outcome in join_all(self.list.iter().map(|host| read(host, guid))).await {
+        for outcome in join_all(self.list.iter().map(|host| Box::pin(read(host, guid)))).await {
             match outcome {
                 Ok(live) => found.extend(live),
                 Err(failure) => failed = Some(failure),

@@ -109,15 +109,15 @@ impl Provider for Hyperv {
     }
 
     async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
-        collect::collect(&self.hosts, known).await.map_err(self.failed("read the inventory"))
+        Box::pin(collect::collect(&self.hosts, known)).await.map_err(self.failed("read the inventory"))
     }
 
     async fn find(&self, target: &Target) -> Result<Found, ProviderError> {
-        find::find(&self.hosts, target).await.map_err(self.failed("find a VM"))
+        Box::pin(find::find(&self.hosts, target)).await.map_err(self.failed("find a VM"))
     }
 
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {
-        Work::new(&self.hosts, &self.endpoint, order, recorder).run().await
+        Box::pin(Work::new(&self.hosts, &self.endpoint, order, recorder).run()).await
     }
 
     async fn rights(&self) -> Result<Vec<MissingRight>, ProviderError> {

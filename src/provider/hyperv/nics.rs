@@ -103,11 +103,15 @@ impl Work<'_> {
         let mut live = live;
         if let Some(found) = nic(&live, id).and_then(|nic| nic.vlan.clone()) {
             let parameters = vec![("FeatureSettings", Parameter::Reference(Reference::setting(VLAN, &found.id)))];
-            let invoke = Invoke { target: vhd::machines(), method: "RemoveFeatureSettings", parameters };
+            let invoke = Invoke {
+                target: self.service(&live.host, vhd::MACHINES).await?,
+                method: "RemoveFeatureSettings",
+                parameters,
+            };
             let detail = format!("take NIC {name} off its VLAN");
             let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
             let off = || async { Ok(nic(&self.live().await?, id).is_some_and(|nic| nic.vlan.is_none())) };
-            self.make(change, off).await?;
+            Box::pin(self.make(change, off)).await?;
             live = self.live().await?;
         }
         let (Some(vlan), Some(port)) = (vlan, nic(&live, id).and_then(|nic| nic.port.clone())) else { return Ok(live) };
@@ -117,10 +121,11 @@ impl Work<'_> {
             ("AffectedConfiguration", Parameter::Reference(Reference::setting(PORT, &port.id))),
             ("FeatureSettings", Parameter::Embedded(setting)),
         ];
-        let invoke = Invoke { target: vhd::machines(), method: "AddFeatureSettings", parameters };
+        let invoke =
+            Invoke { target: self.service(&live.host, vhd::MACHINES).await?, method: "AddFeatureSettings", parameters };
         let detail = format!("put NIC {name} on VLAN {vlan}");
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, || async { Ok(is(&self.live().await?)) }).await?;
+        Box::pin(self.make(change, || async { Ok(is(&self.live().await?)) })).await?;
         self.live().await
     }
 

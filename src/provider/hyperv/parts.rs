@@ -219,17 +219,22 @@ fn one_settings(instance: &Instance<'_>) -> Settings {
     }
 }
 
-/// VMs that have a checkpoint: making one need not move a VM's stamp.
-pub(super) async fn checkpointed(client: &Client) -> Result<Vec<String>, Failure> {
-    let query = format!(
-        "SELECT InstanceID, VirtualSystemIdentifier FROM Msvm_VirtualSystemSettingData WHERE VirtualSystemType LIKE {}",
-        quoted(&format!("{SNAPSHOT}%"))
-    );
-    client
-        .enumerate(VIRTUALIZATION, &query, |instance| {
-            Some(instance.word("VirtualSystemIdentifier").to_ascii_lowercase())
+/// VMs that have settings, and VMs that have a checkpoint: making one need not move a VM's stamp.
+pub(super) async fn inhabitants(client: &Client) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let query = "SELECT InstanceID, VirtualSystemIdentifier, VirtualSystemType FROM Msvm_VirtualSystemSettingData";
+    let mut checkpointed = Vec::new();
+    let realized = client
+        .enumerate(VIRTUALIZATION, query, |instance| {
+            let kind = instance.word("VirtualSystemType");
+            let guid = instance.word("VirtualSystemIdentifier").to_ascii_lowercase();
+            if kind.starts_with(SNAPSHOT) {
+                checkpointed.push(guid);
+                return None;
+            }
+            (kind == REALIZED && is_guid(&guid)).then_some(guid)
         })
-        .await
+        .await?;
+    Ok((realized, checkpointed))
 }
 
 type Part = Box<dyn FnOnce(&mut Parts) + Send>;

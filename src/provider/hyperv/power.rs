@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::cim::{Embedded, Instance, Namespace, Parameter, Reference, quoted};
 use super::client::Invoke;
-use super::cluster;
 use super::fault::Failure;
 use super::hosts::Live;
 use super::notes;
@@ -69,7 +68,7 @@ impl Work<'_> {
             parameters: vec![("RequestedState", Parameter::Plain(state.to_string()))],
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail: detail.to_owned() };
-        match self.make(change, || self.has_power(wanted)).await {
+        match Box::pin(self.make(change, || self.has_power(wanted))).await {
             // It got there between the last look and the call.
             Err(error) if self.has_power(wanted).await.unwrap_or(false) => {
                 tracing::debug!(%error, "already there");
@@ -95,7 +94,7 @@ impl Work<'_> {
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         // Asking again is harmless and a guest that was not asked runs into its time limit, so a lost answer is as good
         // as one, as long as the host can be reached again.
-        let asked = self.make(change, || async { self.live().await.map(|_| true) }).await;
+        let asked = Box::pin(self.make(change, || async { self.live().await.map(|_| true) })).await;
         match asked {
             Ok(_) => self.is_off_within(live, limit).await,
             Err(_) if self.has_power(PowerState::Stopped).await.unwrap_or(false) => Ok(true),
@@ -143,39 +142,17 @@ impl Work<'_> {
         }
     }
 
-    /// Gives it another name; its role in a cluster too, which people know it by.
+    /// Gives it another name. Its role in a cluster keeps the one it has, as it does when a person renames the VM.
     pub(super) async fn rename(&self, name: &VmName) -> Result<(), StepError> {
         let live = self.live().await?;
         let machine = &live.whole.machine;
-        if machine.settings.name != name.as_str() {
-            let settings = settings(&live).string("ElementName", name.as_str());
-            let detail = format!("rename {} to {name}", machine.settings.name);
-            let witness = || async { Ok(self.live().await?.whole.machine.settings.name == name.as_str()) };
-            self.modify_system(&live, settings, detail, witness).await?;
-        }
-        self.rename_role(&live, name).await
-    }
-
-    async fn rename_role(&self, live: &Live, name: &VmName) -> Result<(), StepError> {
-        let guid = live.whole.system.guid.as_str();
-        let Some(role) = self.hosts.role(guid).await.map_err(self.failed("find the role"))? else { return Ok(()) };
-        // A role is called as its VM was when it became one. One that a person named otherwise stays so.
-        let ours = role.group == mark::birth_name(self.step.identity) || role.group == live.whole.machine.settings.name;
-        if role.group == name.as_str() || !ours {
+        if machine.settings.name == name.as_str() {
             return Ok(());
         }
-        let invoke = Invoke {
-            target: cluster::group(&role.group),
-            method: "Rename",
-            parameters: vec![("newName", Parameter::Plain(name.to_string()))],
-        };
-        let detail = format!("rename the role {} to {name}", role.group);
-        let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        let witness = || async {
-            let role = self.hosts.role(guid).await.map_err(self.failed("find the role"))?;
-            Ok(role.is_some_and(|role| role.group == name.as_str()))
-        };
-        self.make(change, witness).await.map(drop)
+        let settings = settings(&live).string("ElementName", name.as_str());
+        let detail = format!("rename {} to {name}", machine.settings.name);
+        let witness = || async { Ok(self.live().await?.whole.machine.settings.name == name.as_str()) };
+        self.modify_system(&live, settings, detail, witness).await
     }
 
     /// Removes our mark and nothing else.
@@ -219,12 +196,12 @@ impl Work<'_> {
         F: std::future::Future<Output = Result<bool, StepError>> + Send,
     {
         let invoke = Invoke {
-            target: vhd::machines(),
+            target: self.service(&live.host, vhd::MACHINES).await?,
             method: "ModifySystemSettings",
             parameters: vec![("SystemSettings", Parameter::Embedded(settings))],
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
-        self.make(change, witness).await.map(drop)
+        Box::pin(self.make(change, witness)).await.map(drop)
     }
 
     pub(super) async fn has_power(&self, power: PowerState) -> Result<bool, StepError> {

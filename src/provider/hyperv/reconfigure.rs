@@ -38,7 +38,7 @@ impl Work<'_> {
             }
             self.check_all(&live, changes)?;
             for change in changes {
-                live = self.change(live, change, &mut mark).await?;
+                live = Box::pin(self.change(live, change, &mut mark)).await?;
             }
         }
         let full = filled(&mark, &live);
@@ -75,7 +75,7 @@ impl Work<'_> {
         match change {
             Change::Cpus(count) => self.set_size(live, Some(*count), None).await,
             Change::Memory(size) => self.set_size(live, None, Some(*size)).await,
-            Change::AddDisk(order) => self.add_disk(live, order, mark).await,
+            Change::AddDisk(order) => Box::pin(self.add_disk(live, order, mark)).await,
             Change::AttachDisk { name, file, id } => self.attach_disk(live, (name, file, id.as_deref()), mark).await,
             Change::GrowDisk { disk, size } => {
                 let (path, found) = self.attached(&live, disk)?.ok_or_else(|| self.gone(disk))?;
@@ -85,8 +85,8 @@ impl Work<'_> {
                 self.resize(&live.host, &path, (&disk.name, *size)).await?;
                 self.live().await
             }
-            Change::DetachDisk(disk) => self.detach_disk(live, disk, mark).await,
-            Change::DeleteDisk(disk) => self.delete_disk(live, disk).await,
+            Change::DetachDisk(disk) => Box::pin(self.detach_disk(live, disk, mark)).await,
+            Change::DeleteDisk(disk) => Box::pin(self.delete_disk(live, disk)).await,
             Change::AddNic(order) => {
                 let (live, id) = self.ensure_nic(live, order).await?;
                 let slot = super::ident::device_of(&id).map(str::to_owned);
@@ -162,7 +162,7 @@ impl Work<'_> {
         self.check_folder(&live.host, &folder).await?;
         let path = file_of(&folder, &live.whole.system.guid, &order.name);
         let wanted = Wanted { name: &order.name, path: &path, size: order.size, image: None, boots_from_ide: false };
-        let live = self.ensure_disk(live, &wanted).await?;
+        let live = Box::pin(self.ensure_disk(live, &wanted)).await?;
         plugged(mark, &order.name, &live, &path);
         Ok(live)
     }

@@ -3,7 +3,7 @@
 //! No class lists sizes of virtual disks, so each costs a call (`GetVirtualHardDiskSettingData`); it is made once, and
 //! again when the VM that has the disk has changed.
 
-use super::cim::{self, Namespace, Parameter, Reference};
+use super::cim::{self, Parameter};
 use super::client::{Client, Invoke};
 use super::fault::{Failure, Fault};
 use super::job;
@@ -19,25 +19,15 @@ pub(super) struct Vhd {
     pub format: u64,
 }
 
-/// The service that makes and looks into virtual hard disks; libvirt names such services by this one selector.
-pub(super) fn images() -> Reference {
-    service("Msvm_ImageManagementService")
-}
-
-/// The service that makes and changes VMs.
-pub(super) fn machines() -> Reference {
-    service("Msvm_VirtualSystemManagementService")
-}
-
-fn service(class: &str) -> Reference {
-    let selectors = vec![("CreationClassName".to_owned(), class.to_owned())];
-    Reference { uri: Namespace::Virtualization.uri(class), selectors }
-}
+/// Class of the service that makes and looks into virtual hard disks.
+pub(super) const IMAGES: &str = "Msvm_ImageManagementService";
+/// Class of the service that makes and changes VMs.
+pub(super) const MACHINES: &str = "Msvm_VirtualSystemManagementService";
 
 /// Looks into one.
 pub(super) async fn read(client: &Client, path: &str) -> Result<Vhd, Failure> {
     let invoke = Invoke {
-        target: images(),
+        target: client.service(IMAGES).await?,
         method: "GetVirtualHardDiskSettingData",
         parameters: vec![("Path", Parameter::Plain(path.to_owned()))],
     };

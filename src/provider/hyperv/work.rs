@@ -93,15 +93,16 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    // Boxed here and below: the futures of a step nest some twenty deep, which a test's stack would not bear unboxed.
     async fn perform(&self, operation: &Operation) -> Result<(), StepError> {
         match operation {
-            Operation::Create(order) => self.create(order).await,
-            Operation::Reconfigure { changes, mark } => self.reconfigure(changes, mark).await,
-            Operation::Stop(shutdown) => self.stop(*shutdown).await,
-            Operation::Start => self.start().await,
-            Operation::Rename(name) => self.rename(name).await,
-            Operation::Unmark => self.unmark().await,
-            Operation::Destroy { disks } => self.destroy(disks).await,
+            Operation::Create(order) => Box::pin(self.create(order)).await,
+            Operation::Reconfigure { changes, mark } => Box::pin(self.reconfigure(changes, mark)).await,
+            Operation::Stop(shutdown) => Box::pin(self.stop(*shutdown)).await,
+            Operation::Start => Box::pin(self.start()).await,
+            Operation::Rename(name) => Box::pin(self.rename(name)).await,
+            Operation::Unmark => Box::pin(self.unmark()).await,
+            Operation::Destroy { disks } => Box::pin(self.destroy(disks)).await,
         }
     }
 
@@ -120,9 +121,9 @@ impl<'a> Work<'a> {
     pub(super) async fn look(&self) -> Result<Option<Live>, StepError> {
         let failed = self.failed("read the VM");
         if let Some(guid) = self.guid() {
-            return self.hosts.look(guid).await.map_err(failed);
+            return Box::pin(self.hosts.look(guid)).await.map_err(failed);
         }
-        let mut found = super::find::by_identity(self.hosts, self.step.identity).await.map_err(failed)?;
+        let mut found = Box::pin(super::find::by_identity(self.hosts, self.step.identity)).await.map_err(failed)?;
         match (found.pop(), found.len()) {
             (live, 0) => {
                 if let Some(live) = &live {
@@ -141,6 +142,11 @@ impl<'a> Work<'a> {
     pub(super) async fn live(&self) -> Result<Live, StepError> {
         let found = self.look().await?;
         found.ok_or_else(|| self.error("read the VM", ErrorKind::NotFound, "there is no such VM on any host"))
+    }
+
+    /// A service of a host.
+    pub(super) async fn service(&self, host: &Host, class: &'static str) -> Result<Reference, StepError> {
+        host.client.service(class).await.map_err(self.failed("find the service"))
     }
 
     fn target(&self) -> String {
@@ -164,7 +170,7 @@ impl<'a> Work<'a> {
             detail: change.detail.clone(),
         };
         let intent = self.recorder.before(&call).await?;
-        let failure = match self.send(&change).await {
+        let failure = match Box::pin(self.send(&change)).await {
             Ok(output) => {
                 self.recorder.after(intent, &Outcome::Done).await?;
                 return Ok(Some(output));
@@ -174,7 +180,7 @@ impl<'a> Work<'a> {
         match failure {
             Failure::Lost(why, source) => {
                 tracing::warn!(endpoint = %self.endpoint, call = name, why, "the answer was lost, looking for its effect");
-                if self.settled(&change, &witness).await? {
+                if Box::pin(self.settled(&change, &witness)).await? {
                     self.recorder.after(intent, &Outcome::Done).await?;
                     return Ok(None);
                 }
