@@ -46,7 +46,7 @@ pub const VCENTER: &str = "vc-prod";
 pub const ESXI: &str = "esx-lab";
 /// Name of the Hyper-V host, as the examples use it: NTLM over HTTPS.
 pub const HYPERV: &str = "hv-lab";
-/// The same host over HTTP, where messages are sealed.
+/// A second Hyper-V host, over HTTP, where messages are sealed.
 pub const HYPERV_SEALED: &str = "hv-lab-http";
 /// Name of the Hyper-V cluster.
 pub const HYPERV_CLUSTER: &str = "hv-cluster";
@@ -67,7 +67,7 @@ pub struct LabOptions {
     pub only: Vec<HypervisorType>,
     /// Also a standalone ESXi host, as endpoint [`ESXI`].
     pub esxi: bool,
-    /// Standalone Hyper-V hosts, as endpoints [`HYPERV`], `hv-lab-2` and so on.
+    /// Standalone Hyper-V hosts, as endpoints [`HYPERV`], `hv-lab-2` and so on; with the first comes [`HYPERV_SEALED`].
     pub hyperv_hosts: usize,
     /// Nodes of a Hyper-V cluster, as endpoint [`HYPERV_CLUSTER`]; 0: none.
     pub hyperv_nodes: usize,

@@ -277,6 +277,9 @@ impl World {
         }
         vm.bios_uuid = self.fresh_uuid();
         vm.snapshots.clear();
+        if let Some(wmi) = &mut vm.wmi {
+            wmi.role = None;
+        }
         let mut taken: Vec<Arc<str>> = Vec::new();
         for disk in &mut vm.disks {
             disk.file = self.copy_file(&disk.file, name, &taken);
