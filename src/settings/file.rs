@@ -37,7 +37,8 @@ impl Words for EndpointState {
 }
 
 /// How a Hyper-V endpoint is logged in to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub(super) enum Auth {
     /// NTLMv2 with sealing.
     Ntlm,

@@ -5,6 +5,7 @@
 
 mod file;
 mod resolve;
+pub mod schema;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@
 //! cim/                                 the world as instances
 //! methods/, jobs.rs                    what changes it
 //! parts.rs, disks.rs                   names of the parts of a VM; files
-//! seed.rs                              the world the examples name
+//! start.rs, seed.rs, cluster.rs        hosts and clusters, the world the examples name, what befalls a cluster
 //! ```
 //!
 //! Written from the class data of root/virtualization/v2, root/cimv2 and root/MSCluster, from the sequences of known
@@ -18,6 +18,7 @@
 
 mod auth;
 mod cim;
+mod cluster;
 mod config;
 mod disks;
 mod embedded;

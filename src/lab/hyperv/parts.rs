@@ -45,6 +45,8 @@ pub(super) struct Owner<'a> {
     pub system: Uuid,
     /// Number of the checkpoint this is.
     pub checkpoint: Option<usize>,
+    /// Not yet a VM.
+    pub planned: bool,
 }
 
 /// A GUID as Hyper-V writes it.
@@ -55,7 +57,7 @@ pub(super) fn upper(guid: Uuid) -> String {
 impl<'a> Owner<'a> {
     /// The VM as it is.
     pub fn vm(vm: &'a Vm) -> Self {
-        Self { guid: vm.instance_uuid, vm, system: vm.instance_uuid, checkpoint: None }
+        Self { guid: vm.instance_uuid, vm, system: vm.instance_uuid, checkpoint: None, planned: false }
     }
 
     /// The VM and its checkpoints.
@@ -63,7 +65,13 @@ impl<'a> Owner<'a> {
         let mut all = vec![Self::vm(vm)];
         for (number, snapshot) in vm.snapshots.iter().enumerate() {
             let guid = checkpoint_id(vm, number);
-            all.push(Self { guid, vm: &snapshot.state, system: vm.instance_uuid, checkpoint: Some(number) });
+            all.push(Self {
+                guid,
+                vm: &snapshot.state,
+                system: vm.instance_uuid,
+                checkpoint: Some(number),
+                planned: false,
+            });
         }
         all
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::Id;
+
 /// Facts of one VM that only WMI shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wmi {
@@ -13,6 +15,8 @@ pub struct Wmi {
     pub root: Arc<str>,
     /// Half imported, or half migrated: not yet a VM.
     pub planned: bool,
+    /// The host it is being moved to, while it runs.
+    pub moving_to: Option<Id>,
     /// Paused rather than saved, while it is suspended.
     pub paused: bool,
     /// Its role in the cluster, if it is one.

@@ -21,12 +21,16 @@ fn path(class: &str, id: &str) -> String {
 }
 
 pub async fn define(client: &Wsman, name: &str, sub: u32) -> Made {
+    define_in(client, name, sub, r"D:\Hyper-V").await
+}
+
+pub async fn define_in(client: &Wsman, name: &str, sub: u32, folder: &str) -> Made {
     let settings = instance(
         "Msvm_VirtualSystemSettingData",
         &[
             ("ElementName", name),
             ("VirtualSystemSubType", &format!("Microsoft:Hyper-V:SubType:{sub}")),
-            ("ConfigurationDataRoot", &format!(r"D:\Hyper-V\{name}")),
+            ("ConfigurationDataRoot", &format!(r"{folder}\{name}")),
             ("Notes[]", "made by a test"),
         ],
     );

@@ -2,5 +2,9 @@
 
 pub mod wsman;
 
+mod classes;
+mod cluster;
 mod life;
 mod pypsrp;
+mod recorded;
+mod rules;

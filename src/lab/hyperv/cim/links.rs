@@ -39,7 +39,7 @@ fn link(name: &'static str, ends: [(&'static str, Reference); 2]) -> Instance {
 }
 
 fn settings_of_systems(view: &View<'_>) -> Vec<Instance> {
-    let realized = view.owners().into_iter().filter(|owner| owner.checkpoint.is_none() && !super::is_planned(owner.vm));
+    let realized = view.owners().into_iter().filter(|owner| owner.checkpoint.is_none() && !owner.planned);
     realized
         .map(|owner| {
             let system = ("ManagedElement", system::of_vm(view.world, owner.vm).reference());

@@ -71,6 +71,14 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Planned VMs, and those that are on their way here.
+    pub fn planned(&self) -> impl Iterator<Item = &'a Vm> + use<'a> {
+        let Self { world, host, only, .. } = *self;
+        let arrives = move |vm: &&Vm| vm.wmi.as_ref().is_some_and(|wmi| wmi.moving_to == Some(host.id));
+        let arriving = world.vms().filter(arrives).filter(move |vm| only.is_none_or(|only| belongs(vm, only)));
+        self.vms().filter(|vm| is_planned(vm)).chain(arriving)
+    }
+
     /// VMs that are VMs already.
     pub fn realized(&self) -> impl Iterator<Item = &'a Vm> + use<'a> {
         self.vms().filter(|vm| !is_planned(vm))
@@ -80,7 +88,9 @@ impl<'a> View<'a> {
     pub fn owners(&self) -> Vec<Owner<'a>> {
         let rules = self.rules;
         let only = self.only;
-        let all = self.vms().filter(|vm| !holds(rules, &Effect::UnsetConfig, vm)).flat_map(Owner::all);
+        let readable = move |vm: &&Vm| !holds(rules, &Effect::UnsetConfig, vm);
+        let planned = self.planned().map(|vm| vec![Owner { planned: true, ..Owner::vm(vm) }]);
+        let all = self.realized().filter(readable).map(Owner::all).chain(planned).flatten();
         all.filter(|owner| only.is_none_or(|only| owner.guid == only || owner.system == only)).collect()
     }
 }

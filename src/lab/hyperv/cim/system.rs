@@ -1,6 +1,6 @@
 //! Computer systems, and the settings of VMs and of their checkpoints.
 
-use super::{View, is_planned, numbers};
+use super::{View, numbers};
 use crate::lab::hyperv::instance::{Instance, Value};
 use crate::lab::hyperv::parts::{Owner, Part, checkpoint_id, path, upper};
 use crate::lab::world::{Firmware, Power, Vm, World};
@@ -76,8 +76,7 @@ pub(super) fn of_vm(world: &World, vm: &Vm) -> Instance {
 }
 
 pub(super) fn planned_systems(view: &View<'_>) -> Vec<Instance> {
-    let planned = view.vms().filter(|vm| is_planned(vm));
-    planned
+    view.planned()
         .map(|vm| {
             let mut system = Instance::of("Msvm_PlannedComputerSystem");
             common(&mut system, vm);
@@ -94,7 +93,9 @@ pub(super) fn planned_systems(view: &View<'_>) -> Vec<Instance> {
 fn common(system: &mut Instance, vm: &Vm) {
     system.set("ElementName", &*vm.name).set("Name", upper(vm.instance_uuid));
     system.set("EnabledState", u64::from(enabled_state(vm))).set("HealthState", "5").set("EnabledDefault", "2");
-    system.set("RequestedState", "12").set("OperationalStatus", numbers(&[2]));
+    // 32774: a migration is under way (SEQUENCES.md, "Live migration seen").
+    let moving = vm.wmi.as_ref().is_some_and(|wmi| wmi.moving_to.is_some());
+    system.set("RequestedState", "12").set("OperationalStatus", numbers(if moving { &[2, 32774] } else { &[2] }));
     system.set("StatusDescriptions", Value::Many(vec!["Operating normally".to_owned()])).set("ResetCapability", "1");
     system.set("InstallDate", Value::Time(vm.created_at * 1000));
     system.set("TimeOfLastStateChange", state_changed(vm)).set("TimeOfLastConfigurationChange", config_changed(vm));
@@ -179,7 +180,7 @@ fn defaults(data: &mut Instance) {
 fn system_type(owner: &Owner<'_>) -> &'static str {
     match owner.checkpoint {
         Some(_) => "Microsoft:Hyper-V:Snapshot:Realized",
-        None if is_planned(owner.vm) => "Microsoft:Hyper-V:System:Planned",
+        None if owner.planned => "Microsoft:Hyper-V:System:Planned",
         None => "Microsoft:Hyper-V:System:Realized",
     }
 }
@@ -208,7 +209,7 @@ pub(super) fn keep(instance: &mut Instance, owner: &Owner<'_>, part: &str) {
 }
 
 pub(super) fn summaries(view: &View<'_>) -> Vec<Instance> {
-    let realized = view.owners().into_iter().filter(|owner| owner.checkpoint.is_none() && !is_planned(owner.vm));
+    let realized = view.owners().into_iter().filter(|owner| owner.checkpoint.is_none() && !owner.planned);
     realized
         .map(|owner| {
             let vm = owner.vm;
