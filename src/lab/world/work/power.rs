@@ -203,6 +203,9 @@ impl World {
         for (disk, path) in state.disks.iter().zip(&files) {
             let datastore = self.files.get(&disk.file).map_or(state.home, |file| file.datastore);
             self.make_file(path.clone(), datastore, disk.capacity, Some(disk.file.clone()));
+            if self.disks_keep_ids {
+                self.exchange_ids(&disk.file, path);
+            }
         }
         let snapshot = self.fresh_id();
         let at = self.now;
@@ -233,6 +236,9 @@ impl World {
             _ => Vec::new(),
         };
         for (top, base) in &joined {
+            if self.disks_keep_ids {
+                self.exchange_ids(top, base);
+            }
             let mut next = Some(top.clone());
             while let Some(path) = next.filter(|path| path != base) {
                 next = self.files.get(&path).and_then(|file| file.parent.clone());
@@ -282,6 +288,10 @@ impl World {
         back.host = now.host;
         back.instance_uuid = now.instance_uuid;
         back.snapshots = now.snapshots;
+        // A checkpoint knows nothing of the cluster.
+        if let (Some(back), Some(now)) = (&mut back.wmi, now.wmi) {
+            (back.role, back.moving_to, back.replication_mode) = (now.role, now.moving_to, now.replication_mode);
+        }
         // A snapshot without memory leaves the VM off.
         back.power = Power::Off;
         back.booted_at = None;
