@@ -58,7 +58,6 @@ pub use failure::CODES;
 pub(in crate::lab) use members::Bound;
 pub use members::PoolControl;
 use members::{Member, Standing};
-pub(in crate::lab) use records::INTERNAL;
 use records::View;
 use refs::Codec;
 use session::Sessions;
