@@ -47,9 +47,13 @@ impl<'a> Draft<'a> {
         if let Some(no) = creation::may_create(self.census, &spec.key, tier) {
             return Err(no);
         }
+        let under_way = creation::under_way(self.census, &spec.key, self.input.now);
+        if let Some(intent) = under_way.filter(|intent| !tier.endpoints.contains(&intent.endpoint)) {
+            return Err(creation::elsewhere(intent, tier));
+        }
         let mut forbidden = None;
         let mut open: Vec<(&'a EndpointName, &'a Observed)> = Vec::new();
-        for endpoint in &tier.endpoints {
+        for endpoint in tier.endpoints.iter().filter(|here| under_way.is_none_or(|begun| begun.endpoint == **here)) {
             let settings = policy.endpoints.get(endpoint);
             if settings.is_some_and(|settings| settings.manage == Manage::Observe) {
                 forbidden = machine::may_change(policy, endpoint);
