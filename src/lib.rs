@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod endpoints;
 pub mod events;
+pub mod explain;
 pub mod gate;
 pub mod ids;
 pub mod import;

@@ -1,7 +1,10 @@
-//! The lab, over the wire: its vSphere front by raw SOAP and by vendors' clients, its world, faults, record and clock.
+//! The lab, over the wire: its fronts by raw calls and by vendors' clients, its world, faults, record and clock.
 
 #[path = "lab/support.rs"]
 mod support;
+
+#[path = "lab/xapi.rs"]
+mod xapi;
 
 #[path = "lab/command.rs"]
 mod command;
@@ -23,3 +26,15 @@ mod start;
 mod updates;
 #[path = "lab/wire.rs"]
 mod wire;
+#[path = "lab/xapi_faults.rs"]
+mod xapi_faults;
+#[path = "lab/xapi_model.rs"]
+mod xapi_model;
+#[path = "lab/xapi_pool.rs"]
+mod xapi_pool;
+#[path = "lab/xapi_recorded.rs"]
+mod xapi_recorded;
+#[path = "lab/xapi_rules.rs"]
+mod xapi_rules;
+#[path = "lab/xenapi.rs"]
+mod xenapi;

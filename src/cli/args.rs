@@ -24,7 +24,8 @@ pub struct Globals {
     pub log_format: Option<LogFormat>,
 }
 
-const ABOUT: &str = "GitOps for virtual machines on several hypervisors: YAML in Git, a plan you can trust";
+/// What the program is.
+pub(super) const ABOUT: &str = "GitOps for virtual machines on several hypervisors: YAML in Git, a plan you can trust";
 const GLOBAL: &str = "Global options";
 
 /// How log lines look.
@@ -61,7 +62,7 @@ pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Look, and change nothing", &["validate", "plan", "drift", "get", "check", "import"]),
     ("Make it so", &["apply", "serve", "pause", "resume"]),
     ("Try it without a hypervisor", &["demo", "lab"]),
-    ("Set up", &["schema", "completion"]),
+    ("Set up", &["explain", "schema", "completion", "man"]),
 ];
 
 /// The same command with its subcommands listed by purpose in the top-level help. For parsing only: completion scripts

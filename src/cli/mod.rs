@@ -8,7 +8,7 @@
 //! args.rs      flags shared by commands, grouped top-level help      exit.rs   exit codes and the printed error
 //! view.rs      text, tables, JSON and YAML on stdout                 log.rs    tracing to stderr
 //! progress.rs  events -> lines and bars on stderr
-//! validate plan apply drift get check import   serve pause   lab demo   schema completion
+//! validate plan apply drift get check import   serve pause   lab demo   explain schema completion man
 //! ```
 
 mod apply;
@@ -19,9 +19,11 @@ mod demo;
 mod drift;
 mod edge;
 mod exit;
+mod explain;
 mod get;
 mod import;
 mod log;
+mod man;
 mod pause;
 mod plan;
 mod progress;
@@ -68,10 +70,14 @@ enum Cmd {
     /// Run simulated hypervisors, for tests and training
     #[command(after_help = LAB_HELP)]
     Lab(lab::LabArgs),
+    /// Say what a field, a problem or a held back change means
+    Explain(explain::ExplainArgs),
     /// Print the JSON Schemas of manifests, for editors
     Schema(schema::SchemaArgs),
     /// Print a completion script for your shell
     Completion(completion::Args),
+    /// Print the man pages
+    Man(man::Args),
 }
 
 const LAB_HELP: &str = "Speaks the real protocols on loopback, with TLS, until Ctrl-C; prints `ready` once it answers.
@@ -126,7 +132,9 @@ async fn dispatch(globals: &Globals, cmd: Cmd) -> anyhow::Result<u8> {
         Cmd::Resume(_) => pause::resume(globals),
         Cmd::Demo(args) => demo::run(&args).await,
         Cmd::Lab(args) => Ok(lab::run(args).await.map(|()| outcome::OK)?),
+        Cmd::Explain(args) => explain::run(&args),
         Cmd::Schema(args) => schema::run(&args),
         Cmd::Completion(args) => completion::run(&args),
+        Cmd::Man(args) => man::run(&args),
     }
 }

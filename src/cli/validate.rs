@@ -61,8 +61,11 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
         // Colour is taken away by the stream where it is not wanted.
         ValidateOutput::Text => view::text(&diagnostic::render(&answer.diagnostics, Style { color: true }))?,
     }
-    if answer.valid && args.output == ValidateOutput::Text {
-        view::say_part!("{}", answer.summary());
+    if args.output == ValidateOutput::Text {
+        match answer.diagnostics.iter().find(|problem| problem.severity == Severity::Error) {
+            Some(problem) => view::say!("`tierwright explain {}` says more.", problem.code),
+            None => view::say_part!("{}", answer.summary()),
+        }
     }
     Ok(if answer.valid { outcome::OK } else { outcome::ERROR })
 }

@@ -5,7 +5,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{BUILT, ClockMode, Lab, LabError, LabOptions, faults};
+use super::{ClockMode, FRONTS, Lab, LabError, LabOptions, faults};
 use crate::model::HypervisorType;
 
 /// Flags of `tierwright lab`.
@@ -38,13 +38,11 @@ pub struct LabArgs {
 }
 
 fn front(word: &str) -> Result<HypervisorType, String> {
-    let known = [HypervisorType::Vsphere, HypervisorType::Hyperv, HypervisorType::Xenserver];
-    let built = || BUILT.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match known.into_iter().find(|kind| kind.to_string() == word) {
-        Some(kind) if BUILT.contains(&kind) => Ok(kind),
-        Some(kind) => Err(format!("the lab has no {kind} front yet; built: {}", built())),
-        None => Err(format!("not a hypervisor type; built: {}", built())),
-    }
+    let found = FRONTS.iter().find(|kind| kind.to_string() == word).copied();
+    found.ok_or_else(|| {
+        let all: Vec<String> = FRONTS.iter().map(ToString::to_string).collect();
+        format!("not a hypervisor type; there are {}", all.join(", "))
+    })
 }
 
 /// A line; whoever listened may have left after `ready`, which must not end the lab.

@@ -72,6 +72,8 @@ pub enum Effect {
     Fail(NamedFault),
     /// The task is started and ends with this fault; nothing is done.
     FailTask(NamedFault),
+    /// The task is started and its work done, and the server forgets the task: whoever looks for it finds nothing.
+    LoseTask,
     /// A listing ends after so many objects and claims to be whole.
     Truncate(usize),
     /// A listing gives so many objects a page and then refuses to go on with the next one.

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -93,13 +93,41 @@ impl Connected<IncomingStream<'_, TlsListener>> for Peer {
     }
 }
 
+/// A self-signed certificate and its key.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    config: Arc<rustls::ServerConfig>,
+    pin: String,
+}
+
+impl Certificate {
+    /// A fresh one for an address and `localhost`.
+    pub fn fresh(address: IpAddr) -> Result<Self, LabError> {
+        let (config, pin) = server_config(address)?;
+        Ok(Self { config: Arc::new(config), pin })
+    }
+
+    /// SHA-256 of its DER, lower-case hex.
+    pub fn pin_sha256(&self) -> &str {
+        &self.pin
+    }
+}
+
 impl TlsListener {
     /// Listens on an address with a fresh certificate for it and `localhost`.
     pub async fn bind(address: SocketAddr, stop: &watch::Sender<bool>) -> Result<Self, LabError> {
+        Self::bind_as(address, &Certificate::fresh(address.ip())?, stop).await
+    }
+
+    /// Listens on an address with a certificate that is there.
+    pub async fn bind_as(
+        address: SocketAddr,
+        certificate: &Certificate,
+        stop: &watch::Sender<bool>,
+    ) -> Result<Self, LabError> {
         let (tcp, bound) = listen(address).await?;
-        let (config, pin) = server_config(bound)?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Self::accepting(tcp, (bound, pin), Some(acceptor), stop))
+        let acceptor = TlsAcceptor::from(certificate.config.clone());
+        Ok(Self::accepting(tcp, (bound, certificate.pin.clone()), Some(acceptor), stop))
     }
 
     /// Listens on an address without TLS.
@@ -185,9 +213,9 @@ pub(in crate::lab) async fn serve(listener: TlsListener, router: axum::Router, m
     let _ = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
 }
 
-fn server_config(address: SocketAddr) -> Result<(rustls::ServerConfig, String), LabError> {
+fn server_config(address: IpAddr) -> Result<(rustls::ServerConfig, String), LabError> {
     let refuse = |error: &dyn std::fmt::Display| LabError::Certificate(error.to_string());
-    let names = vec!["localhost".to_owned(), address.ip().to_string()];
+    let names = vec!["localhost".to_owned(), address.to_string()];
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| refuse(&error))?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let pin = Digest::of(made.cert.der()).as_str().to_owned();

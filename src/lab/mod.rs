@@ -5,6 +5,7 @@
 //!            | https                            | calls
 //!            v                                  v
 //!   listener.rs -> vsphere/ ---------------> world/  <- clock.rs
+//!                  hyperv/ xenserver/
 //!                     |  ^ what goes wrong: faults.rs
 //!                     +--> what was asked:  record.rs
 //! ```
@@ -22,6 +23,7 @@ pub mod record;
 pub mod settings;
 pub mod vsphere;
 pub mod world;
+pub mod xenserver;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -34,6 +36,7 @@ pub use command::{LabArgs, run};
 pub use faults::{Effect, FaultRule, Faults, NamedFault};
 pub use record::{CallOutcome, CallRecord, Record};
 pub use world::{World, WorldHandle};
+pub use xenserver::PoolControl;
 
 use crate::model::HypervisorType;
 
@@ -50,8 +53,8 @@ pub const HYPERV_CLUSTER: &str = "hv-cluster";
 /// Name of the XenServer pool, as the examples use it.
 pub const XENSERVER: &str = "xs-hosted";
 
-/// The fronts that are built.
-pub const BUILT: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv];
+/// All fronts, in the order they are started.
+pub const FRONTS: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv, HypervisorType::Xenserver];
 /// Those that are started when none is named: what the product itself can speak to.
 const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv];
 
@@ -149,9 +152,6 @@ impl LabEndpoint {
 /// Why a lab could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    /// A front that is asked for is not built yet.
-    #[error("the lab has no {0} front yet")]
-    NotBuilt(HypervisorType),
     /// It would be reachable from other machines.
     #[error("the lab listens on this machine only; {0} is not a loopback address")]
     NotLoopback(IpAddr),
@@ -198,6 +198,16 @@ pub struct Lab {
 pub(in crate::lab) trait Speaks: std::fmt::Debug + Send + Sync {
     /// Ends all sessions, as a server that was restarted.
     fn end_sessions(&self);
+
+    /// Stops listeners of its own; what is to be awaited.
+    fn stop(&self) -> Vec<tokio::task::JoinHandle<()>> {
+        Vec::new()
+    }
+
+    /// A hold on its members, where it is a pool.
+    fn pool(&self) -> Option<PoolControl> {
+        None
+    }
 }
 
 #[derive(Debug)]
@@ -215,9 +225,6 @@ impl Lab {
         if !options.bind.is_loopback() {
             return Err(LabError::NotLoopback(options.bind));
         }
-        if let Some(missing) = options.only.iter().find(|wanted| !BUILT.contains(wanted)) {
-            return Err(LabError::NotBuilt(*missing));
-        }
         let faults = Faults::seeded(options.seed);
         for rule in &options.faults {
             faults.add(rule.clone());
@@ -227,11 +234,11 @@ impl Lab {
         let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
         // In this order whatever order they are asked for in: ports and ids follow from it.
         let wanted = if options.only.is_empty() { UNASKED } else { &options.only };
-        for kind in BUILT.iter().filter(|kind| wanted.contains(kind)) {
+        for kind in FRONTS.iter().filter(|kind| wanted.contains(kind)) {
             match kind {
                 HypervisorType::Vsphere => lab.start_vsphere(&options).await?,
                 HypervisorType::Hyperv => lab.start_hyperv(&options).await?,
-                HypervisorType::Xenserver => return Err(LabError::NotBuilt(*kind)),
+                HypervisorType::Xenserver => lab.start_xenserver(&options).await?,
             }
         }
         Ok(lab)
@@ -264,6 +271,27 @@ impl Lab {
         let front = vsphere::Front::new(self.parts(&endpoint, &world, options));
         let task = tokio::spawn(listener::serve(listener, front.clone().router(), self.stop.subscribe()));
         self.fronts.push(Front { endpoint, world, tasks: vec![task], speaks: front });
+        Ok(())
+    }
+
+    /// A pool of as many members as its world has hosts.
+    async fn start_xenserver(&mut self, options: &LabOptions) -> Result<(), LabError> {
+        let world = world::seed::pool(options.seed, options.vms, self.clock.now_ms());
+        let members = world.hosts.len();
+        let world = self.handle(world, options);
+        let bound = xenserver::bind((options.bind, self.port(options)).into(), members).await?;
+        let (username, password) = options.login(XENSERVER, "svc-tierwright");
+        let endpoint = LabEndpoint {
+            name: XENSERVER.into(),
+            hypervisor: HypervisorType::Xenserver,
+            urls: bound.sockets().iter().map(|socket| format!("https://{socket}")).collect(),
+            pins: bound.pins(),
+            auth: None,
+            username,
+            password,
+        };
+        let front = xenserver::Front::serve(self.parts(&endpoint, &world, options), bound);
+        self.fronts.push(Front { endpoint, world, tasks: Vec::new(), speaks: front });
         Ok(())
     }
 
@@ -306,6 +334,11 @@ impl Lab {
         self.fronts.iter().find(|front| front.endpoint.name == endpoint).map(|front| front.world.clone())
     }
 
+    /// A hold on the members of the pool of this name.
+    pub fn pool(&self, endpoint: &str) -> Option<PoolControl> {
+        self.fronts.iter().find(|front| front.endpoint.name == endpoint)?.speaks.pool()
+    }
+
     /// What was asked of it.
     pub fn record(&self) -> Record {
         self.record.clone()
@@ -338,7 +371,7 @@ impl Lab {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         for front in std::mem::take(&mut self.fronts) {
-            for task in front.tasks {
+            for task in front.tasks.into_iter().chain(front.speaks.stop()) {
                 let _ = task.await;
             }
         }
@@ -349,9 +382,8 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         for front in &self.fronts {
-            for task in &front.tasks {
-                task.abort();
-            }
+            front.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+            front.speaks.stop().iter().for_each(tokio::task::JoinHandle::abort);
         }
     }
 }

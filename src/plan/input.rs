@@ -79,7 +79,7 @@ pub struct EndpointPolicy {
 }
 
 /// Who may change an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Manage {
     /// Nobody.
@@ -92,7 +92,7 @@ pub enum Manage {
 }
 
 /// Whether an endpoint is counted on (safety rule 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointState {
     /// It must answer.

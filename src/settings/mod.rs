@@ -5,6 +5,7 @@
 
 mod file;
 mod resolve;
+pub mod schema;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -68,7 +69,8 @@ pub struct EndpointSettings {
 }
 
 /// How a Hyper-V endpoint is logged in to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, schemars::JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum Auth {
     /// NTLMv2: sealed over HTTP, bound to the certificate over HTTPS.
     #[default]

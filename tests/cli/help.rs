@@ -67,6 +67,32 @@ fn help_is_as_reviewed() {
 }
 
 #[test]
+fn the_man_page_is_as_reviewed_and_every_command_has_one() {
+    let bench = Bench::new();
+    let page = bench.run(&["man"]).expect(0).stdout;
+    crate::harness::as_reviewed("tierwright.1", &page);
+    bench.run(&["man", "--dir", "pages"]).expect(0);
+    let mut pages: Vec<String> = std::fs::read_dir(bench.path().join("pages"))
+        .expect("the folder was made")
+        .map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned())
+        .collect();
+    pages.sort();
+    let mut wanted: Vec<String> = commands().iter().map(|name| format!("tierwright-{name}.1")).collect();
+    wanted.push("tierwright.1".to_owned());
+    wanted.sort();
+    assert_eq!(pages, wanted);
+    for name in commands() {
+        let page = bench.run(&["man", &name]).expect(0).stdout;
+        let file = std::fs::read_to_string(bench.path().join(format!("pages/tierwright-{name}.1"))).expect("a page");
+        assert_eq!(page, file);
+        for part in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS", ".SH EXAMPLES", "config"] {
+            assert!(page.contains(part), "{name} has no {part}:\n{page}");
+        }
+    }
+    bench.run(&["man", "nothing"]).expect(64);
+}
+
+#[test]
 fn completion_scripts_know_every_command() {
     let bench = Bench::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

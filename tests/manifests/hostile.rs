@@ -8,6 +8,9 @@ use proptest::prelude::*;
 use tierwright::diagnostic::{Diagnostic, Style, render};
 use tierwright::manifest::{SourceText, compile};
 use tierwright::model::{Bytes, Revision};
+use tierwright::xml::{Element, Limits};
+
+use crate::by_seed::{Language, MEBIBYTE, text};
 
 fn problems(bytes: Vec<u8>) -> Vec<Diagnostic> {
     let compiled = compile(Revision("r".into()), &[SourceText { path: Arc::from("a.yaml"), bytes }]);
@@ -134,6 +137,26 @@ fn bytes_that_are_no_text_are_refused_before_parsing() {
     assert_eq!(codes("a: \u{202e}b\n"), ["TW0010"]);
     let utf16: Vec<u8> = "kind: Tier\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(problems([vec![0xff, 0xfe], utf16].concat())[0].code, "TW0001");
+}
+
+/// Of the texts of `cargo bench --bench hostile`, which also takes the time.
+const SHARE: u64 = 1_000;
+
+#[test]
+fn a_share_of_the_seeded_texts_harms_neither_reader() {
+    // Without optimization a mebibyte takes a second: those are the bench's.
+    let small = (1..SHARE).map(|seed| [Language::Yaml, Language::Xml].map(|language| text(language, seed)));
+    for [yaml, xml] in small.filter(|texts| texts.iter().all(|text| text.len() < MEBIBYTE / 2)) {
+        problems(yaml);
+        let limits = Limits { elements: 50, ..Limits::REQUEST };
+        if let Ok(tree) = Element::parse(&xml, limits) {
+            assert!(elements(&tree) <= limits.elements, "{}", String::from_utf8_lossy(&xml));
+        }
+    }
+}
+
+fn elements(tree: &Element<'_>) -> usize {
+    1 + tree.children.iter().map(elements).sum::<usize>()
 }
 
 /// What means something to a YAML scanner.

@@ -18,6 +18,13 @@ fn the_schema_files_are_as_generated() {
 }
 
 #[test]
+fn the_schema_of_the_settings_is_as_generated() {
+    let file = std::fs::read_to_string("schemas/settings.json").unwrap_or_default();
+    let stale = "schemas/settings.json is stale; renew it: cargo run -- schema settings > schemas/settings.json";
+    assert!(file == tierwright::settings::schema::generate(), "{stale}");
+}
+
+#[test]
 fn the_examples_are_valid_and_hold_three_tiers() {
     let loaded = source::load(Path::new("examples"));
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tierwright::manifest::schema::generate;
 use tierwright::manifest::{SourceText, codes, compile};
 use tierwright::model::Revision;
+use tierwright::settings::Environment;
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the sources are part of the crate") {
@@ -107,4 +108,38 @@ fn the_fields_that_are_read_are_those_of_the_schemas() {
         compare(&schema, kind, &wrap, &mut compared);
     }
     assert!(compared >= 18, "only {compared} mappings were compared");
+}
+
+/// The fields that the settings take where `wrap` puts a mapping, but for those that are only asked for to say something
+/// better than "unknown".
+fn settings_read(wrap: &dyn Fn(Value) -> Value) -> BTreeSet<String> {
+    let document = wrap(json!({"zzzzzz": 1})).to_string();
+    let path = Path::new("/etc/tierwright.yaml");
+    let refused = tierwright::settings::parse(path, document.as_bytes(), &Environment::default()).expect_err("unknown");
+    let unknown = refused.diagnostics.iter().find(|problem| problem.summary.contains("zzzzzz"));
+    let unknown = unknown.unwrap_or_else(|| panic!("{document}: {:?}", refused.diagnostics));
+    let list = unknown.hint.as_deref().and_then(|hint| hint.strip_prefix("its fields are "));
+    let read = list.expect("an unknown field lists the known ones").split(", ").map(ToOwned::to_owned);
+    read.filter(|name| !["password", "git"].contains(&name.as_str())).collect()
+}
+
+fn compare_settings(schema: &Value, at: &str, wrap: &dyn Fn(Value) -> Value, compared: &mut usize) {
+    if schema["items"].is_object() {
+        return compare_settings(&schema["items"], at, &|inner| wrap(json!([inner])), compared);
+    }
+    let Some(properties) = schema["properties"].as_object() else { return };
+    let declared: BTreeSet<String> = properties.keys().cloned().collect();
+    assert_eq!(settings_read(wrap), declared, "at {at}: left is what is read, right what the schema says");
+    *compared += 1;
+    for (name, inner) in properties {
+        compare_settings(inner, &format!("{at}.{name}"), &|value| wrap(json!({name: value})), compared);
+    }
+}
+
+#[test]
+fn the_settings_that_are_read_are_those_of_their_schema() {
+    let schema: Value = serde_json::from_str(&tierwright::settings::schema::generate()).expect("JSON");
+    let mut compared = 0;
+    compare_settings(&schema, "settings", &|value| value, &mut compared);
+    assert_eq!(compared, 6);
 }

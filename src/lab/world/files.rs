@@ -116,7 +116,28 @@ impl World {
         }
         self.linked += usize::from(parent.is_some());
         let bootable = parent.as_deref().is_some_and(|parent| self.files.get(parent).is_some_and(|file| file.bootable));
+        self.paths.insert(uuid, path.clone());
         self.files.insert(path, DiskFile { uuid, capacity, parent, datastore, bootable });
+        self.files_change += 1;
+    }
+
+    /// A file by its id.
+    pub(in crate::lab) fn file_by_id(&self, uuid: Uuid) -> Option<(&Arc<str>, &DiskFile)> {
+        let path = self.paths.get(&uuid)?;
+        self.files.get(path).filter(|file| file.uuid == uuid).map(|file| (path, file))
+    }
+
+    /// Two files exchange their ids.
+    pub(in crate::lab) fn exchange_ids(&mut self, one: &Arc<str>, other: &Arc<str>) {
+        let id = |world: &Self, path: &Arc<str>| world.files.get(path).map(|file| file.uuid);
+        let (Some(first), Some(second)) = (id(self, one), id(self, other)) else { return };
+        for (path, uuid) in [(one, second), (other, first)] {
+            self.paths.insert(uuid, path.clone());
+            if let Some(file) = self.files.get_mut(path) {
+                file.uuid = uuid;
+            }
+        }
+        self.files_change += 1;
     }
 
     /// Grows a file to a capacity.
@@ -124,6 +145,7 @@ impl World {
         let Some(file) = self.files.get_mut(path) else { return };
         let more = capacity.saturating_sub(file.capacity);
         file.capacity += more;
+        self.files_change += 1;
         let datastore = file.datastore;
         if let Some(place) = self.datastores.get_mut(&datastore) {
             place.used = place.used.saturating_add(more);
@@ -148,6 +170,10 @@ impl World {
     /// Removes one file.
     pub(in crate::lab) fn delete_file(&mut self, path: &str) {
         let Some(file) = self.files.remove(path) else { return };
+        if self.paths.get(&file.uuid).is_some_and(|known| **known == *path) {
+            self.paths.remove(&file.uuid);
+        }
+        self.files_change += 1;
         self.linked -= usize::from(file.parent.is_some());
         if file.parent.is_none()
             && let Some(place) = self.datastores.get_mut(&file.datastore)

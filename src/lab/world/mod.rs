@@ -48,6 +48,7 @@ pub struct Id(pub u32);
 
 /// All state of one endpoint.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of the place, and one of its names")]
 pub struct World {
     pub(in crate::lab) now: i64,
     pub(in crate::lab) rng: StdRng,
@@ -59,6 +60,10 @@ pub struct World {
     pub pace: Pace,
     /// A single host without a management server (ESXi): no clone, no folders.
     pub standalone: bool,
+    /// Are names of VMs unique in their folder?
+    pub unique_names: bool,
+    /// Does a VM's disk keep its id through snapshots? What was is then a disk of another id.
+    pub disks_keep_ids: bool,
     /// How disk files are called here.
     pub naming: Naming,
     /// First three bytes of the MACs it gives out.
@@ -79,6 +84,10 @@ pub struct World {
     pub networks: BTreeMap<Id, Network>,
     /// Disk files by path, such as `[nvme-01] erp/erp.vmdk`.
     pub files: HashMap<Arc<str>, DiskFile>,
+    /// Paths of files by their ids.
+    paths: HashMap<Uuid, Arc<str>>,
+    /// Grows whenever a file is made, grown or removed.
+    pub(in crate::lab) files_change: u64,
     pub(in crate::lab) vms: BTreeMap<Id, Vm>,
     /// Name -> VMs in a folder, so that a name is checked without a walk over all VMs.
     pub(in crate::lab) names: HashMap<(Id, Box<str>), Id>,
@@ -108,6 +117,8 @@ impl World {
             change: 1,
             pace: Pace::default(),
             standalone: false,
+            unique_names: true,
+            disks_keep_ids: false,
             naming: Naming::Vmdk,
             oui: [0x00, 0x50, 0x56],
             datacenters: BTreeMap::new(),
@@ -118,6 +129,8 @@ impl World {
             datastores: BTreeMap::new(),
             networks: BTreeMap::new(),
             files: HashMap::new(),
+            paths: HashMap::new(),
+            files_change: 0,
             vms: BTreeMap::new(),
             names: HashMap::new(),
             twins: false,
@@ -308,7 +321,7 @@ impl World {
 
     /// Another VM that stands in the way of this name in this folder.
     pub fn name_taken(&self, folder: Id, name: &str, except: Option<Id>) -> Option<Id> {
-        self.names.get(&(folder, Box::from(name))).copied().filter(|id| Some(*id) != except)
+        self.names.get(&(folder, Box::from(name))).copied().filter(|id| self.unique_names && Some(*id) != except)
     }
 }
 

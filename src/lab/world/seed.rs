@@ -50,6 +50,27 @@ pub fn world(seed: u64, vms: usize, standalone: bool, now: i64) -> World {
     world
 }
 
+/// The pool of the hosted tier with so many unmanaged VMs: three hosts, two SRs, two networks, one template of its own and
+/// two that every pool has.
+pub fn pool(seed: u64, vms: usize, now: i64) -> World {
+    let mut world = World::empty(seed, now);
+    world.unique_names = false;
+    world.disks_keep_ids = true;
+    world.oui = [0x0e, 0x97, 0xbe];
+    let places = hosted(&mut world);
+    default_template(&mut world, &places, "Other install media", None);
+    let disks =
+        "<provision><disk bootable=\"true\" device=\"0\" size=\"10737418240\" sr=\"\" type=\"system\"/></provision>";
+    default_template(&mut world, &places, "Debian Bookworm 12", Some(disks));
+    golden(&mut world, &places, "tmpl-debian-12", &DEBIAN);
+    for number in 0..vms {
+        unmanaged(&mut world, &places, number);
+    }
+    world.vms.values_mut().flat_map(|vm| &mut vm.nics).for_each(|nic| nic.unit = 0);
+    make_room(&mut world);
+    world
+}
+
 impl World {
     fn folder(&mut self, name: &str, parent: Option<Id>, kind: FolderKind) -> Id {
         let id = self.fresh_id();
@@ -155,16 +176,52 @@ fn one_host(world: &mut World) -> Places {
     Places { vm_folder, prod: vm_folder, legacy: vm_folder, pool, hosts, datastores, networks, strings: strings() }
 }
 
-fn templates(world: &mut World, places: &Places) {
-    let debian = Hardware { cpus: 1, memory_gib: 2, disk_gib: 8, windows: false, hot_add: true };
-    let windows = Hardware { cpus: 2, memory_gib: 4, disk_gib: 40, windows: true, hot_add: false };
-    for (name, hardware) in [("tmpl-debian-12", debian), ("tmpl-windows-2022", windows)] {
-        let mut vm = machine(world, places, name, &hardware);
-        vm.template = true;
-        vm.pool = None;
-        vm.annotation = format!("Golden image {name}").into();
-        world.insert(vm);
+/// A pool of hosts that share what they have.
+fn hosted(world: &mut World) -> Places {
+    let datacenter = world.add_datacenter("hosted");
+    let at = world.datacenters[&datacenter].clone();
+    let (cluster, pool) = world.add_cluster("hosted-pool", at.host_folder, false);
+    let hosts = (1..=3).map(|n| world.add_host(&format!("xs{n:02}"), cluster)).collect();
+    let datastores = vec![
+        world.add_datastore("sr-hosted", at.datastore_folder, 20 * TIB),
+        world.add_datastore("sr-nvme", at.datastore_folder, 20 * TIB),
+    ];
+    world.add_network(crate::lab::xenserver::INTERNAL, at.network_folder, false);
+    let networks = vec![
+        world.add_network("hosted-public", at.network_folder, false),
+        world.add_network("hosted-private", at.network_folder, false),
+    ];
+    let vm_folder = at.vm_folder;
+    Places { vm_folder, prod: vm_folder, legacy: vm_folder, pool, hosts, datastores, networks, strings: strings() }
+}
+
+/// A template that comes with every pool: no disks of its own, but perhaps a list of those it would have made.
+fn default_template(world: &mut World, places: &Places, name: &str, disks: Option<&str>) {
+    let mut vm = world.blank(name, places.vm_folder, places.datastores[0], places.hosts[0]);
+    vm.template = true;
+    vm.memory_mib = 1024;
+    vm.memory_at_boot_mib = 1024;
+    vm.settings.insert("default_template".into(), "true".into());
+    if let Some(disks) = disks {
+        vm.settings.insert("disks".into(), disks.into());
     }
+    world.insert(vm);
+}
+
+const DEBIAN: Hardware = Hardware { cpus: 1, memory_gib: 2, disk_gib: 8, windows: false, hot_add: true };
+const WINDOWS: Hardware = Hardware { cpus: 2, memory_gib: 4, disk_gib: 40, windows: true, hot_add: false };
+
+fn templates(world: &mut World, places: &Places) {
+    golden(world, places, "tmpl-debian-12", &DEBIAN);
+    golden(world, places, "tmpl-windows-2022", &WINDOWS);
+}
+
+fn golden(world: &mut World, places: &Places, name: &str, hardware: &Hardware) {
+    let mut vm = machine(world, places, name, hardware);
+    vm.template = true;
+    vm.pool = None;
+    vm.annotation = format!("Golden image {name}").into();
+    world.insert(vm);
 }
 
 struct Hardware {

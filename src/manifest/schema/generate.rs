@@ -23,7 +23,8 @@ pub fn generate(name: &str) -> Option<String> {
     Some(format!("{schema:#}\n"))
 }
 
-fn of<T: JsonSchema>() -> Value {
+/// The schema of a type, with all that it is made of in place.
+pub(crate) fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft07()
         .with(|settings| settings.inline_subschemas = true)
         .with_transform(RecursiveTransform(refuse_null))

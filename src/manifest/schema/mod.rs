@@ -11,11 +11,12 @@ mod texts;
 mod tier;
 mod virtual_machine;
 
+pub(crate) use generate::of;
 pub use generate::{NAMES, generate};
 pub use instance_type::{InstanceTypeManifest, InstanceTypeSpec};
 pub use texts::{
-    AddressText, CurrencyText, DurationText, EndpointText, FileNameText, IgnoreDriftText, IpText, KeyText, LabelKey,
-    LabelValue, MacText, MoneyText, PlainText, ProjectText, SizeText, TierText, VmNameText, WordText,
+    AddressText, CurrencyText, DurationText, EndpointText, FORMS, FileNameText, Form, IgnoreDriftText, IpText, KeyText,
+    LabelKey, LabelValue, MacText, MoneyText, PlainText, ProjectText, SizeText, TierText, VmNameText, WordText,
 };
 pub use tier::{
     DefaultsSpec, ImageEntry, NetworkEntry, PlacementSpec, PriceSpec, StorageEntry, SyncSpec, TierManifest,

@@ -26,6 +26,7 @@ mod tests;
 pub use diff::diff;
 pub use markdown::markdown;
 pub use text::text;
+pub use words::{code, rule};
 
 /// How [`text()`] lays a plan out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -113,12 +113,12 @@ pub(super) const fn interruption(reason: &Reason) -> Option<&'static str> {
 }
 
 /// A block code as it stands in the JSON.
-pub(super) fn code(code: BlockCode) -> String {
+pub fn code(code: BlockCode) -> String {
     serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// The rule behind a block code, in a few words.
-pub(super) const fn rule(code: BlockCode) -> &'static str {
+pub const fn rule(code: BlockCode) -> &'static str {
     match code {
         BlockCode::NotConfigured => "endpoint not in the settings",
         BlockCode::EndpointUnknown => "an endpoint was not fully seen; not known is not gone",

@@ -84,7 +84,7 @@ async fn calls_and_jobs_fail_as_told_and_are_recorded() {
     assert!(client.invoke_in(V2, service, &[], ("DefineSystem", &parameters)).await.is_err());
     lab.faults().add(FaultRule::nth("DefineSystem", None, 1, Effect::Drop));
     assert!(client.invoke_in(V2, service, &[], ("DefineSystem", &parameters)).await.is_err());
-    lab.clock().advance(Duration::from_secs(60));
+    lab.clock().advance(Duration::from_mins(1));
     let made = lab.world().with(|world| world.vms().filter(|vm| &*vm.name == "failing").count());
     assert_eq!((made, lab.record().mutating_on("failing").len()), (1, 4));
     assert_eq!(lab.record().mutating_counts()["DefineSystem"], 2);

@@ -56,6 +56,9 @@ pub(super) fn answer(turn: &mut Turn<'_>) -> Result<Answer, Fault> {
     }
     let user = turn.user();
     let task = turn.world.start(work, &user);
+    if turn.effects.contains(&Effect::LoseTask) {
+        turn.world.forget_task(task);
+    }
     Ok(Answer::Value(Some(task_ref(task).into())))
 }
 

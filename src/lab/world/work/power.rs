@@ -203,6 +203,9 @@ impl World {
         for (disk, path) in state.disks.iter().zip(&files) {
             let datastore = self.files.get(&disk.file).map_or(state.home, |file| file.datastore);
             self.make_file(path.clone(), datastore, disk.capacity, Some(disk.file.clone()));
+            if self.disks_keep_ids {
+                self.exchange_ids(&disk.file, path);
+            }
         }
         let snapshot = self.fresh_id();
         let at = self.now;
@@ -233,6 +236,9 @@ impl World {
             _ => Vec::new(),
         };
         for (top, base) in &joined {
+            if self.disks_keep_ids {
+                self.exchange_ids(top, base);
+            }
             let mut next = Some(top.clone());
             while let Some(path) = next.filter(|path| path != base) {
                 next = self.files.get(&path).and_then(|file| file.parent.clone());
