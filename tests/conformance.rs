@@ -12,6 +12,8 @@ mod faults;
 mod hyperv;
 #[path = "vcsim/peer.rs"]
 mod peer;
+#[path = "conformance/pool.rs"]
+mod pool;
 #[path = "conformance/recorder.rs"]
 mod recorder;
 #[path = "conformance/subject.rs"]

@@ -30,19 +30,17 @@ mod stage;
 mod table;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use case::{Case, Result};
+use case::{Case, Dry, Result};
 use kinds::Kind;
-use scenarios::Scenario;
+use scenarios::{SCENARIOS, Scenario};
 use table::Row;
-
-/// Cases of each scenario that a plain `cargo test` runs.
-const SHARE: usize = 4;
 
 /// What is run.
 struct Wanted {
@@ -87,35 +85,25 @@ fn wanted(args: &[String]) -> Wanted {
 }
 
 async fn run(wanted: &Wanted) -> Vec<Row> {
-    let scenarios: Vec<(&Kind, &Scenario)> = kinds::KINDS
-        .iter()
-        .flat_map(|kind| scenarios::SCENARIOS.iter().map(move |scenario| (kind, scenario)))
-        .filter(|(kind, scenario)| kind.can(scenario))
-        .filter(|(kind, scenario)| {
-            let name = format!("{}: {}", kind.name, scenario.name);
-            wanted.filters.is_empty() || wanted.filters.iter().any(|filter| name.contains(filter))
-        })
-        .collect();
     // A case waits for its child most of the time; twice the processors keeps them busy.
     let at_once = std::thread::available_parallelism().map_or(2, usize::from) * 2;
-    let dry: Vec<_> = stream::iter(scenarios)
-        .map(|(kind, scenario)| async move { (kind, scenario, case::dry_run(kind, scenario).await) })
+    let dry: Vec<Arc<Dry>> = stream::iter(chosen(wanted))
+        .map(|(kind, scenario)| async move {
+            let ran = tokio::spawn(case::dry_run(kind, scenario)).await;
+            Arc::new(ran.unwrap_or_else(|panic| Dry::failed((kind, scenario), &panic)))
+        })
         .buffered(at_once)
         .collect()
         .await;
-    let mut rows: Vec<Row> = Vec::new();
-    let mut cases: Vec<(usize, Case)> = Vec::new();
-    for (at, (kind, scenario, dry)) in dry.iter().enumerate() {
-        let all = dry.cases();
-        rows.push(Row::new(kind.name, scenario.name, dry.points(), all.len()));
-        rows[at].problems.extend(dry.problem.iter().map(|problem| ("dry run".to_owned(), problem.clone())));
-        cases.extend(share(wanted, at, all).into_iter().map(|case| (at, case)));
-    }
-    let dry = &dry;
-    let results: Vec<(usize, String, Result)> = stream::iter(cases)
-        .map(|(at, case)| async move {
-            let (kind, scenario, dry) = &dry[at];
-            (at, case.to_string(), case::run(kind, scenario, dry, &case).await)
+    let mut rows: Vec<Row> = dry.iter().map(|dry| Row::of(dry)).collect();
+    let drawn = (0..).zip(&dry).flat_map(|(at, dry)| {
+        share(wanted, (at, dry.kind.share), dry.cases()).into_iter().map(move |case| (at, dry.clone(), case))
+    });
+    let results: Vec<(usize, String, Result)> = stream::iter(drawn)
+        .map(|(at, dry, case)| async move {
+            let name = case.to_string();
+            let ran = tokio::spawn(async move { case::run(&dry, &case).await }).await;
+            (at, name, ran.unwrap_or_else(|panic| Result::failed(&panic)))
         })
         .buffer_unordered(at_once)
         .collect()
@@ -126,14 +114,25 @@ async fn run(wanted: &Wanted) -> Vec<Row> {
     rows
 }
 
+/// Scenarios by kind, as far as the filters let them through.
+fn chosen(wanted: &Wanted) -> Vec<(&'static Kind, &'static Scenario)> {
+    let all = kinds::KINDS.iter().flat_map(|kind| SCENARIOS.iter().map(move |scenario| (kind, scenario)));
+    all.filter(|(kind, scenario)| kind.can(scenario))
+        .filter(|(kind, scenario)| {
+            let name = format!("{}: {}", kind.name, scenario.name);
+            wanted.filters.is_empty() || wanted.filters.iter().any(|filter| name.contains(filter))
+        })
+        .collect()
+}
+
 /// All of them, or as many as a plain `cargo test` has time for, drawn from the seed.
-fn share(wanted: &Wanted, scenario: usize, mut cases: Vec<Case>) -> Vec<Case> {
+fn share(wanted: &Wanted, (scenario, share): (usize, usize), mut cases: Vec<Case>) -> Vec<Case> {
     if !wanted.all {
         let mut dice = StdRng::seed_from_u64(wanted.seed.rotate_left(17) ^ u64::try_from(scenario).unwrap_or_default());
         // One draw more keeps neighbouring seeds apart.
         let _: u64 = dice.random();
         cases.shuffle(&mut dice);
-        cases.truncate(SHARE);
+        cases.truncate(share);
     }
     cases
 }

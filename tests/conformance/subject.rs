@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tierwright::lab::{ESXI, HYPERV, HYPERV_CLUSTER, Lab, LabEndpoint, LabOptions, VCENTER};
+use tierwright::lab::{ESXI, HYPERV, HYPERV_CLUSTER, Lab, LabEndpoint, LabOptions, VCENTER, XENSERVER};
 use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
@@ -20,11 +20,19 @@ pub enum Kind {
     LabEsxi,
     LabHyperv,
     LabHypervCluster,
+    LabXenserver,
 }
 
 /// The list.
-pub const ALL: &[Kind] =
-    &[Kind::LabVcenter, Kind::LabEsxi, Kind::LabHyperv, Kind::LabHypervCluster, Kind::VcsimVcenter, Kind::VcsimEsxi];
+pub const ALL: &[Kind] = &[
+    Kind::LabVcenter,
+    Kind::LabEsxi,
+    Kind::LabHyperv,
+    Kind::LabHypervCluster,
+    Kind::LabXenserver,
+    Kind::VcsimVcenter,
+    Kind::VcsimEsxi,
+];
 
 impl Kind {
     pub const fn name(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Kind {
             Self::LabEsxi => "lab ESXi",
             Self::LabHyperv => "lab Hyper-V",
             Self::LabHypervCluster => "lab HV cluster",
+            Self::LabXenserver => "lab XenServer",
         }
     }
 }
@@ -89,6 +98,7 @@ impl Subject {
                     server: Server::Vcsim(vcsim),
                 })
             }
+            Kind::LabXenserver => Some(Self::pool(LabOptions::default()).await),
             Kind::LabVcenter => Some(Self::lab(LabOptions::default()).await),
             Kind::LabHyperv => Some(Self::hyperv(LabOptions::default()).await),
             Kind::LabHypervCluster => {
@@ -100,7 +110,7 @@ impl Subject {
                 let endpoint =
                     lab.endpoints().into_iter().find(|endpoint| endpoint.name == ESXI).expect("an ESXi front");
                 Some(Self {
-                    provider: connect(&endpoint),
+                    provider: connect_to(&endpoint),
                     placement: Placement { storage: Some("datastore1".to_owned()), ..Placement::default() },
                     networks: ["VM Network", "PG-APP-10"],
                     image: "none",
@@ -128,7 +138,7 @@ impl Subject {
             storage: Some(folder.to_owned()),
             ..Placement::default()
         };
-        let provider = connect(&endpoint);
+        let provider = connect_to(&endpoint);
         Self { provider, placement, networks: ["vSwitch-QA", "vSwitch-Lab"], image, server: Server::Lab(lab) }
     }
 
@@ -144,9 +154,23 @@ impl Subject {
             ..Placement::default()
         };
         Self {
-            provider: connect(&endpoint),
+            provider: connect_to(&endpoint),
             placement,
             networks: ["PG-DB-20", "PG-APP-10"],
+            image: "tmpl-debian-12",
+            server: Server::Lab(lab),
+        }
+    }
+
+    /// The lab's XenServer pool.
+    pub async fn pool(options: LabOptions) -> Self {
+        let options = LabOptions { only: vec![HypervisorType::Xenserver], ..options };
+        let lab = Lab::start(options).await.expect("the lab starts");
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == XENSERVER).expect("a pool");
+        Self {
+            provider: connect_to(&endpoint),
+            placement: Placement { storage: Some("sr-hosted".to_owned()), ..Placement::default() },
+            networks: ["hosted-public", "hosted-private"],
             image: "tmpl-debian-12",
             server: Server::Lab(lab),
         }
@@ -170,18 +194,12 @@ impl Subject {
 
     /// A provider of its own for the same lab, as a new process has: it remembers nothing.
     pub fn fresh(&self) -> Arc<dyn Provider> {
-        connect(&self.of_lab().endpoints()[0])
+        connect_to(&self.of_lab().endpoints()[0])
     }
 }
 
-fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
-    let pins = endpoint.pins.iter().map(|hex| {
-        let mut pin = [0; 32];
-        for (at, byte) in pin.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex");
-        }
-        pin
-    });
+/// A provider for a front.
+pub fn connect_to(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
     let settings = EndpointSettings {
         name: EndpointName::new(&endpoint.name).expect("a name"),
         hypervisor: endpoint.hypervisor,
@@ -189,10 +207,14 @@ fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
         auth: if endpoint.auth == Some("basic") { Auth::Basic } else { Auth::Ntlm },
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
-        trust: Trust::Pins(pins.collect()),
+        trust: Trust::Pins(endpoint.pins.iter().map(|pin| bytes(pin)).collect()),
         manage: Manage::Enforce,
         state: EndpointState::Active,
         parallel: 8,
     };
     provider::connect(&settings).expect("settings are good")
+}
+
+pub fn bytes(hex: &str) -> [u8; 32] {
+    std::array::from_fn(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex"))
 }

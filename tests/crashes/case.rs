@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use tierwright::lab::{CallOutcome, Effect, FaultRule};
+use tokio::task::JoinError;
 
 use crate::child::{Child, Ended, Rest};
 use crate::judge::{self, Finding, Scene};
@@ -61,6 +62,8 @@ impl fmt::Display for Case {
 
 /// What a run in peace showed.
 pub struct Dry {
+    pub kind: &'static Kind,
+    pub scenario: &'static Scenario,
     commits: usize,
     calls: Vec<Call>,
     scene: Option<Scene>,
@@ -69,6 +72,11 @@ pub struct Dry {
 }
 
 impl Dry {
+    /// One that panicked.
+    pub fn failed((kind, scenario): (&'static Kind, &'static Scenario), panic: &JoinError) -> Self {
+        Self { kind, scenario, commits: 0, calls: Vec::new(), scene: None, problem: Some(panic.to_string()) }
+    }
+
     /// Points at which the program may die: each commit, and each call before, during and after.
     pub fn points(&self) -> usize {
         self.commits + 3 * self.calls.len()
@@ -100,8 +108,15 @@ pub struct Result {
     pub unsettled: Option<String>,
 }
 
+impl Result {
+    /// Of a case that panicked.
+    pub fn failed(panic: &JoinError) -> Self {
+        Self { unsettled: Some(panic.to_string()), ..Self::default() }
+    }
+}
+
 /// Runs a scenario in peace and takes down its points.
-pub async fn dry_run(kind: &Kind, scenario: &Scenario) -> Dry {
+pub async fn dry_run(kind: &'static Kind, scenario: &'static Scenario) -> Dry {
     let stage = Stage::set(kind, scenario).await;
     let (ended, commits) = run_child(&stage, |child, pipes| {
         let mut commits = 0;
@@ -123,11 +138,12 @@ pub async fn dry_run(kind: &Kind, scenario: &Scenario) -> Dry {
         }
     };
     let problem = result.unsettled.or_else(|| (!result.findings.is_empty()).then(|| format!("{:#?}", result.findings)));
-    Dry { commits, calls, scene, problem }
+    Dry { kind, scenario, commits, calls, scene, problem }
 }
 
 /// Runs a case.
-pub async fn run(kind: &Kind, scenario: &Scenario, dry: &Dry, case: &Case) -> Result {
+pub async fn run(dry: &Dry, case: &Case) -> Result {
+    let (kind, scenario) = (dry.kind, dry.scenario);
     let stage = Stage::set(kind, scenario).await;
     let mut result = Result::default();
     let (case, again) = match case {

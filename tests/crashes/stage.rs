@@ -36,10 +36,9 @@ impl Stage {
     /// Sets it up to the moment before the program is started. Lab time stands still except where a call waits for it:
     /// what a dead program had begun is still running when the next one looks.
     pub async fn set(kind: &Kind, scenario: &Scenario) -> Self {
-        let options =
-            LabOptions { vms: 3, only: vec![kind.hypervisor], clock: ClockMode::Virtual, ..LabOptions::default() };
+        let options = LabOptions { clock: ClockMode::Virtual, ..kind.lab() };
         let lab = Lab::start(options).await.expect("the lab starts");
-        let images = lab.world().with(|world| judge::unheld_files(world));
+        let images = lab.world_of(kind.endpoint).expect("the lab has it").with(|world| judge::unheld_files(world));
         let folder = tempfile::tempdir().expect("a folder");
         let settings = lab.write_settings(folder.path(), &folder.path().join("manifests")).expect("it is ours");
         let now = Timestamp::from_second(THEN + 3600 + scenario.days * 86_400).expect("a time");

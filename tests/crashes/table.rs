@@ -1,6 +1,6 @@
 //! The table, and what failed.
 
-use crate::case::Result;
+use crate::case::{Dry, Result};
 use crate::judge::Finding;
 
 /// One scenario on one kind of endpoint.
@@ -19,8 +19,20 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(kind: &'static str, scenario: &'static str, points: usize, all: usize) -> Self {
-        Self { kind, scenario, points, all, cases: 0, killed: 0, twins: 0, losses: 0, astray: 0, problems: Vec::new() }
+    /// Of a run in peace: no case has run yet.
+    pub fn of(dry: &Dry) -> Self {
+        Self {
+            kind: dry.kind.name,
+            scenario: dry.scenario.name,
+            points: dry.points(),
+            all: dry.cases().len(),
+            cases: 0,
+            killed: 0,
+            twins: 0,
+            losses: 0,
+            astray: 0,
+            problems: dry.problem.iter().map(|problem| ("in peace".to_owned(), problem.clone())).collect(),
+        }
     }
 
     /// Counts a case.

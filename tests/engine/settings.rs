@@ -91,3 +91,26 @@ fn a_missing_file_says_where_settings_are_looked_for() {
     let error = tierwright::settings::load(Some(Path::new("/nonexistent/tierwright.yaml"))).unwrap_err();
     insta::assert_snapshot!(diagnostic::render(&error.diagnostics, Style::default()));
 }
+
+#[test]
+fn a_password_file_may_be_a_credential_of_the_service() {
+    let bytes = b"installation: test
+source: {path: m}
+endpoints:
+  - name: vc-prod
+    type: vsphere
+    url: https://vc.corp/sdk
+    credentials: {username: svc, passwordFile: \"${CREDENTIALS_DIRECTORY}/vc-prod\"}
+";
+    let file = |environment: &Environment| {
+        let settings = parse(Path::new("/etc/tierwright/tierwright.yaml"), bytes, environment).unwrap();
+        match &settings.endpoints[0].password {
+            PasswordFrom::File(path) => path.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let service = Environment::from([("CREDENTIALS_DIRECTORY".into(), "/run/credentials/tierwright.service".into())]);
+    assert_eq!(file(&service), Path::new("/run/credentials/tierwright.service/vc-prod"));
+    // By hand: it says what is missing when somebody logs in, and not before.
+    assert_eq!(file(&Environment::new()), Path::new("${CREDENTIALS_DIRECTORY}/vc-prod"));
+}

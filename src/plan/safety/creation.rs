@@ -1,11 +1,16 @@
 //! Rule 2: what must be known before a VM may be made. Making a twin of one that only cannot be seen is the worst that a
 //! create can do.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::No;
 use super::unknown::Sight;
 use crate::model::{EndpointName, Tier, VmKey};
 use crate::plan::census::Census;
 use crate::plan::{BlockCode, EndpointState, OpenIntent};
+
+/// No clone takes longer: a call without an outcome that is older is lost for good, and holds up nothing any more.
+const LONGEST_TASK: SignedDuration = SignedDuration::from_hours(24);
 
 /// May a VM of this key be made on this tier, as far as anybody knows where it might already be?
 pub fn may_create(census: &Census<'_>, key: &VmKey, tier: &Tier) -> Option<No> {
@@ -44,6 +49,26 @@ fn open_intent(census: &Census<'_>, key: &VmKey) -> Option<No> {
             format!("the outcome of {call} on {endpoint} at {at} is not known; a later complete inventory must tell");
         No::flat(BlockCode::VmUnknown, why)
     })
+}
+
+/// The call by which a VM of this key may be being made at this moment: one without an outcome, of a VM that is nowhere to
+/// be seen. There it is waited for before anything is sent (see `Provider::settle`); elsewhere it would be made twice.
+pub fn under_way<'a>(census: &Census<'a>, key: &VmKey, now: Timestamp) -> Option<&'a OpenIntent> {
+    let intents = census.history().open_intents.iter().rev();
+    intents
+        .filter(|intent| intent.key == *key && !is_given_up(census, &intent.endpoint))
+        .find(|intent| now.duration_since(intent.at) < LONGEST_TASK)
+}
+
+/// Why a tier that has left the endpoint of such a call gets no VM of that key.
+pub fn elsewhere(intent: &OpenIntent, tier: &Tier) -> No {
+    let OpenIntent { endpoint, call, at, .. } = intent;
+    let why = format!(
+        "it may be being made on {endpoint}, by {call} of {at} whose outcome is not known, and {} does not name that \
+         endpoint any more; a day after the call it is taken for lost",
+        tier.name
+    );
+    No::flat(BlockCode::VmUnknown, why)
 }
 
 fn is_settled(census: &Census<'_>, intent: &OpenIntent) -> bool {

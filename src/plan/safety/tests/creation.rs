@@ -93,6 +93,25 @@ fn an_open_intent_is_settled_only_by_a_later_inventory() {
 }
 
 #[test]
+fn what_may_be_being_made_on_one_endpoint_is_made_on_no_other() {
+    let mut world = World::fleet(1);
+    world.add_endpoint("two", vec![]);
+    world.desired.tiers.values_mut().for_each(|tier| tier.endpoints.push(endpoint("two")));
+    world.remember();
+    world.want(spec("app/new"));
+    assert_eq!(world.plan().step_of("app/new").endpoint, endpoint("two"), "there is more room");
+    world.history.open_intents.push(intent(&world, "vc", 1));
+    assert_eq!(world.plan().step_of("app/new").endpoint, endpoint("vc"));
+    world.desired.tiers.values_mut().for_each(|tier| drop(tier.endpoints.remove(0)));
+    let blocked = world.plan();
+    let blocked = blocked.blocked_of("app/new");
+    assert_eq!(blocked.code, BlockCode::VmUnknown);
+    assert!(blocked.why.contains("may be being made on vc"), "{}", blocked.why);
+    world.history.open_intents[0] = intent(&world, "vc", 25);
+    assert_eq!(world.plan().step_of("app/new").endpoint, endpoint("two"));
+}
+
+#[test]
 fn a_tier_whose_endpoint_is_not_configured_is_blocked_as_such() {
     let mut world = World::fleet(1);
     world.desired.tiers.values_mut().for_each(|tier| tier.endpoints.push(endpoint("later")));
