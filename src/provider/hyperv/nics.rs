@@ -6,6 +6,7 @@ use super::disks::vanished;
 use super::hosts::Live;
 use super::ident::address;
 use super::machine::Adapter;
+use super::parts::Subset;
 use super::vhd;
 use super::work::{Change, Work};
 use crate::model::NetworkTarget;
@@ -112,7 +113,7 @@ impl Work<'_> {
             let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
             let off = || async { Ok(nic(&self.live().await?, id).is_some_and(|nic| nic.vlan.is_none())) };
             Box::pin(self.make(change, off)).await?;
-            live = self.live().await?;
+            live = self.again(&live, Subset::Network).await?;
         }
         let (Some(vlan), Some(port)) = (vlan, nic(&live, id).and_then(|nic| nic.port.clone())) else { return Ok(live) };
         let setting =
@@ -126,7 +127,7 @@ impl Work<'_> {
         let detail = format!("put NIC {name} on VLAN {vlan}");
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         Box::pin(self.make(change, || async { Ok(is(&self.live().await?)) })).await?;
-        self.live().await
+        self.again(&live, Subset::Network).await
     }
 
     /// Switches a NIC's connection on or off; where it leads stays.

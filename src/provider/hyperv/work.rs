@@ -19,9 +19,10 @@ use super::cim::{Instance, Namespace, Reference};
 use super::client::Invoke;
 use super::fault::{Failure, Fault};
 use super::host::Host;
-use super::hosts::{Hosts, Live};
+use super::hosts::{self, Hosts, Live};
 use super::job;
 use super::notes;
+use super::parts::Subset;
 use super::wsman::Output;
 use crate::mark::{self, Mark};
 use crate::model::{EndpointName, OwnId, Secret};
@@ -142,6 +143,14 @@ impl<'a> Work<'a> {
     pub(super) async fn live(&self) -> Result<Live, StepError> {
         let found = self.look().await?;
         found.ok_or_else(|| self.error("read the VM", ErrorKind::NotFound, "there is no such VM on any host"))
+    }
+
+    /// The VM after a change of one sort of its settings, which alone are read again.
+    pub(super) async fn again(&self, live: &Live, subset: Subset) -> Result<Live, StepError> {
+        match Box::pin(hosts::refresh(live, subset)).await.map_err(self.failed("read the VM"))? {
+            Some(live) => Ok(live),
+            None => self.live().await,
+        }
     }
 
     /// A service of a host.
