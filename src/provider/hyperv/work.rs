@@ -268,13 +268,32 @@ impl<'a> Work<'a> {
     }
 }
 
+/// Classes of jobs: those of disks are no Msvm_ConcreteJob.
+const JOBS: [&str; 2] = ["Msvm_ConcreteJob", "Msvm_StorageJob"];
+
 /// Jobs that the host has not finished, of the kind that this change would make.
 async fn running(change: &Change) -> Result<Vec<Reference>, Failure> {
-    let on_disks = change.invoke.target.uri.ends_with("Msvm_ImageManagementService");
-    let class = if on_disks { "Msvm_StorageJob" } else { "Msvm_ConcreteJob" };
+    let on_disks = change.invoke.target.uri.ends_with(super::vhd::IMAGES);
+    unfinished(&change.host, JOBS[usize::from(on_disks)]).await
+}
+
+async fn unfinished(host: &Host, class: &'static str) -> Result<Vec<Reference>, Failure> {
     let query = format!("SELECT InstanceID FROM {class} WHERE JobState < 7");
     let job = |instance: &Instance<'_>| Some(Reference::setting(class, instance.text("InstanceID")?));
-    change.host.client.enumerate(Namespace::Virtualization, &query, job).await
+    host.client.enumerate(Namespace::Virtualization, &query, job).await
+}
+
+/// Waits for every job of every host that is not finished: which of them an earlier run of ours began is not told. Their
+/// ends do not matter, only that they are over.
+pub(super) async fn settle(hosts: &Hosts) -> Result<(), Failure> {
+    for host in &hosts.list {
+        for class in JOBS {
+            for job in unfinished(host, class).await? {
+                let _ = job::wait(&host.client, &job, &|_| {}).await;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Was nothing done because the host would not, or could not find it?
