@@ -105,6 +105,7 @@ fn provider(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
         name: EndpointName::new(&endpoint.name).expect("a name"),
         hypervisor: endpoint.hypervisor,
         urls: endpoint.urls.clone(),
+        auth: tierwright::settings::Auth::default(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
         trust: trust(endpoint),

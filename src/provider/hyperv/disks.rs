@@ -132,13 +132,12 @@ impl Work<'_> {
             let mut empty = drives.filter(|drive| drive.controller == bus && drive.disk.is_none());
             empty.find(|drive| !drive.physical && !drive.is_dvd).map(|drive| drive.id.clone())
         };
-        let drive = match empty(&live) {
-            Some(drive) => drive,
-            None => {
-                live = self.add_drive(live, bus).await?;
-                let why = "the drive was made and is not there";
-                empty(&live).ok_or_else(|| self.error("AddResourceSettings", ErrorKind::Unexpected, why))?
-            }
+        let drive = if let Some(drive) = empty(&live) {
+            drive
+        } else {
+            live = self.add_drive(live, bus).await?;
+            let why = "the drive was made and is not there";
+            empty(&live).ok_or_else(|| self.error("AddResourceSettings", ErrorKind::Unexpected, why))?
         };
         let medium = Embedded::new(SASD)
             .number("ResourceType", "uint16", 31)

@@ -31,19 +31,18 @@ impl Work<'_> {
             found.map(|nic| nic.id.clone())
         };
         let switch = self.switch(&live, &order.network)?;
-        let live = match find(&live) {
-            Some(_) => live,
-            None => {
-                let mut nic = Embedded::new(NIC)
-                    .number("ResourceType", "uint16", 10)
-                    .string("ResourceSubType", "Microsoft:Hyper-V:Synthetic Ethernet Port")
-                    .string("ElementName", &order.name);
-                if let Some(mac) = &order.mac {
-                    nic = nic.string("Address", &address(mac)).flag("StaticMacAddress", true);
-                }
-                let detail = format!("add NIC {}", order.name);
-                self.add_resource(&live, nic, detail, |live| find(live).is_some()).await?
+        let live = if find(&live).is_some() {
+            live
+        } else {
+            let mut nic = Embedded::new(NIC)
+                .number("ResourceType", "uint16", 10)
+                .string("ResourceSubType", "Microsoft:Hyper-V:Synthetic Ethernet Port")
+                .string("ElementName", &order.name);
+            if let Some(mac) = &order.mac {
+                nic = nic.string("Address", &address(mac)).flag("StaticMacAddress", true);
             }
+            let detail = format!("add NIC {}", order.name);
+            self.add_resource(&live, nic, detail, |live| find(live).is_some()).await?
         };
         let id = find(&live).ok_or_else(|| self.failed("AddResourceSettings")(vanished("the NIC")))?;
         let live = self.connect_to(live, &id, (&order.name, &order.network, &switch)).await?;
