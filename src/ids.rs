@@ -34,6 +34,11 @@ pub fn run_id() -> String {
     format!("{:08x}", draw(StdRng::random::<u32>))
 }
 
+/// Names one message on the wire.
+pub fn message_id() -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(generator().random()).into_uuid()
+}
+
 /// A back-off between half of `base` and all of it, so that many waiters do not come back at once.
 pub fn jittered(base: Duration) -> Duration {
     base.mul_f64(draw(|generator| generator.random_range(0.5..=1.0)))

@@ -44,6 +44,23 @@ impl Journal {
         }
     }
 
+    /// How often each endpoint was changed, by whichever process: every intent and every outcome counts. An inventory is
+    /// newer than the last change when the count has not moved since before it was asked for.
+    pub async fn changes(&self) -> Result<BTreeMap<EndpointName, u64>, JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.changes()),
+            Store::File(connection) => connection.lock().await,
+        };
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT endpoint, count FROM changes")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed("read how often endpoints were changed"))?;
+        let entry = |(endpoint, count): (String, i64)| {
+            Ok((EndpointName::new(&endpoint).map_err(damaged("an endpoint's name"))?, count.unsigned_abs()))
+        };
+        rows.into_iter().map(entry).collect()
+    }
+
     /// Keeps complete inventories as the last ones, and how many VMs each tier has now. An older generation than the
     /// one that is kept (a slower process) changes nothing.
     pub async fn remember(
@@ -132,6 +149,8 @@ impl Journal {
             open_intents: read_open_intents(&mut connection).await?,
             owned_at_window_start: read_owned(&mut connection, window).await?,
             last,
+            // A run is a process's own; what it disturbed is kept nowhere.
+            disturbed: BTreeSet::new(),
         })
     }
 }

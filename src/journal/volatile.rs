@@ -4,7 +4,7 @@
 //! state of their own. It answers as the file does: `tests/engine/journal.rs` runs both side by side and compares. What it
 //! cannot do is survive a power failure, so no command uses it. Locks and the STOP file stay files in the state directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ struct Tables {
     /// In order of their ids, which count from 1.
     intents: Vec<Noted>,
     last_intent: i64,
+    /// How often each endpoint was changed.
+    changes: BTreeMap<EndpointName, u64>,
     destroys: Vec<Destroyed>,
     generations: BTreeMap<EndpointName, u64>,
     inventories: BTreeMap<EndpointName, LastInventory>,
@@ -73,6 +75,7 @@ impl Volatile {
             call: intent.call.name.to_owned(),
             at: intent.at,
         };
+        *tables.changes.entry(open.endpoint.clone()).or_default() += 1;
         tables.intents.push(Noted { id, intent: open, ended: None });
         if let Some(destroyed) = intent.destroy() {
             tables.count_destroy(destroyed);
@@ -82,9 +85,17 @@ impl Volatile {
 
     pub(super) fn settle(&self, intent: IntentId) {
         let mut tables = self.lock();
-        if let Some(noted) = tables.intents.iter_mut().find(|noted| noted.id == intent) {
-            noted.ended.get_or_insert(Ended::Told);
+        // One that was closed by a look has its outcome already.
+        let open = tables.intents.iter_mut().find(|noted| noted.id == intent && noted.ended.is_none());
+        if let Some(noted) = open {
+            noted.ended = Some(Ended::Told);
+            let endpoint = noted.intent.endpoint.clone();
+            *tables.changes.entry(endpoint).or_default() += 1;
         }
+    }
+
+    pub(super) fn changes(&self) -> BTreeMap<EndpointName, u64> {
+        self.lock().changes.clone()
     }
 
     pub(super) fn close_seen(&self, endpoint: &EndpointName, key: &VmKey) -> u64 {
@@ -146,6 +157,7 @@ impl Volatile {
                 .collect(),
             owned_at_window_start: tables.owned_at(window),
             last,
+            disturbed: BTreeSet::new(),
         }
     }
 

@@ -41,6 +41,7 @@ pub fn settings(rng: &mut StdRng, dir: &Path, sites: &[Site]) -> Settings {
         name: site.name.clone(),
         hypervisor: site.hypervisor,
         urls: vec!["https://nowhere.invalid/".to_owned()],
+        auth: tierwright::settings::Auth::default(),
         username: "nobody".to_owned(),
         password: PasswordFrom::Given(Secret::new(String::new())),
         trust: Trust::SystemRoots,

@@ -127,6 +127,7 @@ fn settings(name: &EndpointName, kind: Kind, endpoint: &LabEndpoint) -> Endpoint
         name: name.clone(),
         hypervisor: kind.hypervisor,
         urls: endpoint.urls.clone(),
+        auth: tierwright::settings::Auth::default(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
         trust: Trust::Pins(endpoint.pins.iter().map(pin).collect()),

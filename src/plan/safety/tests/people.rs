@@ -27,6 +27,22 @@ fn a_vanished_key_and_a_new_one_alike_are_perhaps_a_rename() {
 }
 
 #[test]
+fn a_vanished_key_waits_for_a_new_one_alike_that_cannot_be_made_yet() {
+    let mut world = World::fleet(1);
+    world.add_endpoint("second", Vec::new());
+    let second = crate::plan::sample::endpoint("second");
+    world.desired.tiers.values_mut().for_each(|tier| tier.endpoints.push(second.clone()));
+    let answer = world.inventory.endpoints.get_mut(&second).unwrap();
+    answer.view = crate::inventory::View::Unreachable("its answer is awaited".into());
+    world.unwant("app/vm-00");
+    world.want(spec("app/new"));
+    let plan = world.plan();
+    assert_eq!(plan.steps, []);
+    assert_eq!(plan.blocked_of("app/new").code, BlockCode::EndpointUnknown);
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::LooksLikeRename);
+}
+
+#[test]
 fn another_image_or_other_disks_are_no_rename() {
     let mut world = World::fleet(1);
     world.unwant("app/vm-00");
