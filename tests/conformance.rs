@@ -8,6 +8,8 @@
 mod cases;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/hyperv.rs"]
+mod hyperv;
 #[path = "vcsim/peer.rs"]
 mod peer;
 #[path = "conformance/pool.rs"]

@@ -16,6 +16,7 @@
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
 mod cloud_init;
+pub mod hyperv;
 pub mod vsphere;
 mod wrap;
 pub mod xenserver;
@@ -35,16 +36,7 @@ pub fn connect(settings: &EndpointSettings) -> Result<Arc<dyn Provider>, Provide
     let provider: Arc<dyn Provider> = match settings.hypervisor {
         HypervisorType::Vsphere => Arc::new(vsphere::Vsphere::new(settings)?),
         HypervisorType::Xenserver => Arc::new(xenserver::Xenserver::new(settings)?),
-        HypervisorType::Hyperv => {
-            return Err(ProviderError {
-                kind: ErrorKind::Unsupported,
-                endpoint: settings.name.clone(),
-                operation: "connect".to_owned(),
-                vm: None,
-                message: format!("this version does not speak {} yet", settings.hypervisor),
-                source: None,
-            });
-        }
+        HypervisorType::Hyperv => Arc::new(hyperv::Hyperv::new(settings)?),
     };
     Ok(Arc::new(wrap::Wrapped::new(provider, settings)))
 }

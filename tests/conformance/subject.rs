@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER, XENSERVER};
+use tierwright::lab::{ESXI, HYPERV, HYPERV_CLUSTER, Lab, LabEndpoint, LabOptions, VCENTER, XENSERVER};
 use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
 use crate::recorder::Wanted;
@@ -18,11 +18,21 @@ pub enum Kind {
     VcsimEsxi,
     LabVcenter,
     LabEsxi,
+    LabHyperv,
+    LabHypervCluster,
     LabXenserver,
 }
 
 /// The list.
-pub const ALL: &[Kind] = &[Kind::LabVcenter, Kind::LabEsxi, Kind::LabXenserver, Kind::VcsimVcenter, Kind::VcsimEsxi];
+pub const ALL: &[Kind] = &[
+    Kind::LabVcenter,
+    Kind::LabEsxi,
+    Kind::LabHyperv,
+    Kind::LabHypervCluster,
+    Kind::LabXenserver,
+    Kind::VcsimVcenter,
+    Kind::VcsimEsxi,
+];
 
 impl Kind {
     pub const fn name(self) -> &'static str {
@@ -31,6 +41,8 @@ impl Kind {
             Self::VcsimEsxi => "vcsim ESXi",
             Self::LabVcenter => "lab vCenter",
             Self::LabEsxi => "lab ESXi",
+            Self::LabHyperv => "lab Hyper-V",
+            Self::LabHypervCluster => "lab HV cluster",
             Self::LabXenserver => "lab XenServer",
         }
     }
@@ -88,6 +100,10 @@ impl Subject {
             }
             Kind::LabXenserver => Some(Self::pool(LabOptions::default()).await),
             Kind::LabVcenter => Some(Self::lab(LabOptions::default()).await),
+            Kind::LabHyperv => Some(Self::hyperv(LabOptions::default()).await),
+            Kind::LabHypervCluster => {
+                Some(Self::hyperv(LabOptions { hyperv_nodes: 2, vms: 3, ..LabOptions::default() }).await)
+            }
             Kind::LabEsxi => {
                 let options = LabOptions { esxi: true, ..LabOptions::default() };
                 let lab = Lab::start(options).await.expect("the lab starts");
@@ -102,6 +118,28 @@ impl Subject {
                 })
             }
         }
+    }
+
+    /// The lab's Hyper-V host, or its cluster.
+    pub async fn hyperv(options: LabOptions) -> Self {
+        let cluster = options.hyperv_nodes > 0;
+        let lab =
+            Lab::start(LabOptions { only: vec![HypervisorType::Hyperv], ..options }).await.expect("the lab starts");
+        let name = if cluster { HYPERV_CLUSTER } else { HYPERV };
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == name).expect("a Hyper-V front");
+        let (folder, image) = if cluster {
+            (r"C:\ClusterStorage\Volume1\Hyper-V", r"C:\ClusterStorage\Volume1\Images\debian-12.vhdx")
+        } else {
+            (r"D:\Hyper-V", r"D:\Images\debian-12.vhdx")
+        };
+        let placement = Placement {
+            host: cluster.then(|| "HVC01".to_owned()),
+            path: Some(folder.to_owned()),
+            storage: Some(folder.to_owned()),
+            ..Placement::default()
+        };
+        let provider = connect_to(&endpoint);
+        Self { provider, placement, networks: ["vSwitch-QA", "vSwitch-Lab"], image, server: Server::Lab(lab) }
     }
 
     /// The lab's vCenter.
@@ -141,7 +179,9 @@ impl Subject {
     /// A VM to be made there.
     pub async fn wanted(&self, name: &str) -> Wanted {
         let capabilities = self.provider.capabilities().await.expect("it answers");
-        if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) }
+        let mut wanted = if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) };
+        wanted.cloud_init = capabilities.cloud_init;
+        wanted
     }
 
     /// The lab behind it.
@@ -164,6 +204,7 @@ pub fn connect_to(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
         name: EndpointName::new(&endpoint.name).expect("a name"),
         hypervisor: endpoint.hypervisor,
         urls: endpoint.urls.clone(),
+        auth: if endpoint.auth == Some("basic") { Auth::Basic } else { Auth::Ntlm },
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
         trust: Trust::Pins(endpoint.pins.iter().map(|pin| bytes(pin)).collect()),
