@@ -514,19 +514,16 @@ async fn a_mark_that_came_along_with_the_image_is_not_the_new_vms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_listing_leaves_out_is_not_made_again() {
+async fn while_the_listing_is_not_whole_nothing_is_said_to_be_absent_and_nothing_is_made() {
     let subject = pool(3).await;
-    let wanted = Wanted::told("hidden-1");
-    let provider = subject.provider.as_ref();
-    let (_, outcome) = execute_some(provider, &wanted, create(&subject, &wanted), Some(3)).await;
-    assert!(outcome.is_err());
-    let born = tierwright::mark::birth_name(wanted.identity);
-    subject.of_lab().faults().add(FaultRule::always(None, Some(&born), Effect::Hide));
+    let wanted = Wanted::told("doubtful-1");
+    subject.of_lab().faults().add(FaultRule::always(Some("event.from"), None, Effect::Truncate(30)));
+    let provider = subject.fresh();
     let error = provider.find(&Target::Identity(wanted.identity)).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
-    let (kept, outcome) = execute(provider, &wanted, create(&subject, &wanted)).await;
-    assert_eq!((kind(outcome), kept.names().len()), (ErrorKind::Conflict, 0));
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    let (kept, outcome) = execute(provider.as_ref(), &wanted, create(&subject, &wanted)).await;
+    assert_eq!((kind(outcome), kept.names().len()), (ErrorKind::Unreachable, 0));
     subject.of_lab().faults().clear();
-    execute(provider, &wanted, create(&subject, &wanted)).await.1.unwrap();
-    assert_eq!((named(&subject, "hidden-1"), named(&subject, &born)), (1, 0));
+    execute(provider.as_ref(), &wanted, create(&subject, &wanted)).await.1.unwrap();
+    assert_eq!(named(&subject, "doubtful-1"), 1);
 }

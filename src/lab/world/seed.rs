@@ -66,6 +66,8 @@ pub fn pool(seed: u64, vms: usize, now: i64) -> World {
         "<provision><disk bootable=\"true\" device=\"0\" size=\"10737418240\" sr=\"\" type=\"system\"/></provision>";
     default_template(&mut world, &places, "Debian Bookworm 12", Some(disks));
     golden(&mut world, &places, "tmpl-debian-12", &DEBIAN);
+    // As the hosted tier of the examples has it.
+    world.edit_named("tmpl-debian-12", |vm| vm.firmware = Firmware::Bios);
     for number in 0..vms {
         unmanaged(&mut world, &places, number);
     }
