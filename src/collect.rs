@@ -1,5 +1,6 @@
 //! Asks endpoints in parallel and makes an [`Inventory`] of the answers.
 //!
+//! One-shot commands ask all at once and wait for all; `serve` asks each at its own pace (`reconciler/fleet.rs`).
 //! One slow, hanging or dead endpoint never holds the others beyond its own deadline, and what goes wrong at one (a panic
 //! in its provider included) is that one's `Unreachable`. Nothing is judged here: what an inventory may lead to is
 //! `plan/safety.rs`'s business.
@@ -94,7 +95,8 @@ async fn ask(asking: &Asking<'_>, clock: &Clock) -> BTreeMap<EndpointName, (View
     views
 }
 
-async fn ask_one(endpoint: &Endpoint, known: &[Known], deadline: Duration) -> View {
+/// Asks one endpoint; what goes wrong there, too late an answer included, is its `Unreachable`.
+pub(crate) async fn ask_one(endpoint: &Endpoint, known: &[Known], deadline: Duration) -> View {
     let answer = tokio::time::timeout(deadline, async { endpoint.provider().await?.collect(known).await });
     match answer.await {
         Ok(Ok(observed)) => View::Observed(Box::new(observed)),
@@ -103,7 +105,8 @@ async fn ask_one(endpoint: &Endpoint, known: &[Known], deadline: Duration) -> Vi
     }
 }
 
-fn collected(endpoint: &EndpointName, view: &View) -> Event {
+/// The answer as an event.
+pub(crate) fn collected(endpoint: &EndpointName, view: &View) -> Event {
     let (vms, why) = match view {
         View::Observed(observed) => (observed.vms.len(), observed.incomplete.clone()),
         View::Unreachable(why) => (0, Some(why.clone())),

@@ -47,6 +47,13 @@ impl Endpoint {
         };
         self.provider.get_or_try_init(connect).await.cloned()
     }
+
+    /// Logs out, if it was connected.
+    pub(crate) async fn close(&self) {
+        if let Some(provider) = self.provider.get() {
+            provider.close().await;
+        }
+    }
 }
 
 impl Endpoints {
@@ -73,6 +80,22 @@ impl Endpoints {
         self
     }
 
+    /// The endpoints of other settings: those whose connection is the same stay connected.
+    pub(crate) fn under(&self, settings: &[EndpointSettings]) -> Self {
+        let mut endpoints = Self::new(settings);
+        for (name, fresh) in &mut endpoints.by_name {
+            let same = |ours: &&Arc<Endpoint>| match (&ours.settings, &fresh.settings) {
+                (Some(ours), Some(theirs)) => ours.connects_like(theirs),
+                // Made in code and named by the settings: those cannot say that it is another.
+                _ => true,
+            };
+            if let Some(ours) = self.by_name.get(name).filter(same) {
+                *fresh = Arc::clone(ours);
+            }
+        }
+        endpoints
+    }
+
     /// The endpoint of that name.
     pub fn get(&self, name: &EndpointName) -> Option<&Arc<Endpoint>> {
         self.by_name.get(name)
@@ -85,8 +108,7 @@ impl Endpoints {
 
     /// Logs out of those that were connected to, all at once.
     pub async fn close(self) {
-        let connected = self.by_name.values().filter_map(|endpoint| endpoint.provider.get());
-        join_all(connected.map(|provider| provider.close())).await;
+        join_all(self.by_name.values().map(|endpoint| endpoint.close())).await;
     }
 }
 

@@ -34,6 +34,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod source;
 pub mod status;
+pub mod systemd;
 pub mod tls;
 pub mod userdata;
 pub mod xml;

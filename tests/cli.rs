@@ -20,5 +20,9 @@ mod scripts;
 mod secrets;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/systemd.rs"]
+mod systemd;
+#[path = "cli/tiers.rs"]
+mod tiers;
 #[path = "cli/usage.rs"]
 mod usage;

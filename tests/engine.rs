@@ -14,8 +14,12 @@ mod journal;
 mod locks;
 #[path = "engine/outcome.rs"]
 mod outcome;
+#[path = "engine/pace.rs"]
+mod pace;
 #[path = "engine/provider.rs"]
 mod provider;
+#[path = "engine/reload.rs"]
+mod reload;
 #[path = "engine/serve.rs"]
 mod serve;
 #[path = "engine/session.rs"]

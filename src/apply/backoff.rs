@@ -2,7 +2,7 @@
 //!
 //! Pure: told the time, asked for a verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -56,10 +56,9 @@ impl Backoff {
         self.failing.remove(key);
     }
 
-    /// Forgets VMs that no plan has a step for any more.
-    pub fn keep_only(&mut self, steps: &[Step]) {
-        let planned: BTreeSet<&VmKey> = steps.iter().map(|step| &step.key).collect();
-        self.failing.retain(|key, _| planned.contains(key));
+    /// Forgets VMs that nothing is planned for any more.
+    pub fn keep_only(&mut self, planned: impl Fn(&VmKey) -> bool) {
+        self.failing.retain(|key, _| planned(key));
     }
 }
 

@@ -108,7 +108,7 @@ pub enum StepOutcome {
     Changed(String),
     /// Something it depends on was not done.
     Dependency(String),
-    /// The program was asked to end.
+    /// The program was asked to end, or the settings let this run go on no more.
     Stopped(String),
 }
 

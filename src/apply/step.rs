@@ -60,7 +60,7 @@ pub(super) async fn run_step(run: &ApplyRun<'_>, step: &Step, endpoint: &Endpoin
 /// Conditions of the moment, before anything is asked of the endpoint.
 fn held_back(run: &ApplyRun<'_>, step: &Step) -> Option<StepOutcome> {
     if run.shutdown.requested() {
-        return Some(StepOutcome::Stopped("the program was asked to end".into()));
+        return Some(StepOutcome::Stopped("it was asked to stop".into()));
     }
     let Some(policy) = run.policy.endpoints.get(&step.endpoint) else {
         return Some(StepOutcome::Gated(format!("endpoint {} is not in the settings", step.endpoint)));
@@ -150,7 +150,7 @@ fn refused(error: &ProviderError, sent: bool) -> Failure {
 fn halted(halt: &Halt) -> StepOutcome {
     match halt {
         Halt::Paused(why) => StepOutcome::Gated(format!("changes are paused: {why}")),
-        Halt::Stopping => StepOutcome::Stopped("the program was asked to end".into()),
+        Halt::Stopping => StepOutcome::Stopped("it was asked to stop".into()),
         Halt::Changed(why) => StepOutcome::Changed(why.clone()),
         Halt::Journal(_) => StepOutcome::Failed(halt.to_string()),
     }

@@ -3,8 +3,10 @@
 use super::{Globals, edge};
 use crate::clock::Clock;
 use crate::outcome;
-use crate::reconciler::Reconciler;
+use crate::reconciler::{Reconciler, Reload};
+use crate::settings;
 use crate::shutdown::Shutdown;
+use crate::systemd::Systemd;
 
 /// Flags of `serve`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,10 @@ pub struct Args {}
 /// Runs until a signal.
 pub async fn run(globals: &Globals) -> anyhow::Result<u8> {
     let shutdown = Shutdown::on_signals();
+    let systemd = Systemd::from_environment();
     let reconciler = Reconciler::start(edge::settings(globals)?, Clock::Real).await?;
-    reconciler.run(shutdown).await?;
+    let config = globals.config.clone();
+    let reload = Reload::on_sighup(move || settings::load(config.as_deref()));
+    reconciler.watched_by(systemd).reloading(reload).run(shutdown).await?;
     Ok(outcome::OK)
 }

@@ -18,6 +18,9 @@ pub const CHANGE_WAIT: Duration = Duration::from_secs(30);
 /// Between two tries; the operating system has no wait with a time limit.
 const TRY_EVERY: Duration = Duration::from_millis(100);
 
+/// Tries at serve.lock more, since a look at it (see [`Lock::is_serving`]) takes microseconds.
+const LOOKS: usize = 3;
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -28,12 +31,31 @@ impl Lock {
     /// Takes `serve.lock`, or says at once who has it.
     pub fn serve(state_dir: &Path) -> Result<Self, JournalError> {
         let path = state_dir.join("serve.lock");
-        match try_take(state_dir, &path)? {
+        let mut taken = try_take(state_dir, &path)?;
+        for _ in 0..LOOKS {
+            // Somebody may only be looking whether a serve runs.
+            if taken.is_err() {
+                taken = try_take(state_dir, &path)?;
+            }
+        }
+        match taken {
             Ok(lock) => Ok(lock),
             Err(holder) => {
                 Err(JournalError::Locked(format!("another serve{holder} already works with {}", state_dir.display())))
             }
         }
+    }
+
+    /// Takes `change.lock` if nobody has it; else says who.
+    pub fn change_now(state_dir: &Path) -> Result<Result<Self, String>, JournalError> {
+        let taken = try_take(state_dir, &state_dir.join("change.lock"))?;
+        Ok(taken.map_err(|holder| format!("another run{holder} is changing things")))
+    }
+
+    /// Does a `serve` hold its lock now? Looks without taking it for long, so that one which starts meanwhile gets it.
+    pub fn is_serving(state_dir: &Path) -> bool {
+        let Ok(file) = File::open(state_dir.join("serve.lock")) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
     /// Takes `change.lock`, waiting up to 30 s for whoever has it.

@@ -5,7 +5,8 @@ use sqlx::SqliteConnection;
 use super::{JournalError, failed};
 
 /// One script per version; the n-th leads from version n to n + 1. Never edit one that was released: add another.
-const VERSIONS: [&str; 1] = ["
+const VERSIONS: [&str; 2] = [
+    "
 BEGIN IMMEDIATE;
 CREATE TABLE intents (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -76,7 +77,28 @@ CREATE TABLE good_revision (
 ) STRICT;
 PRAGMA user_version = 1;
 COMMIT;
-"];
+",
+    // How often each endpoint was changed, by whichever process: an inventory that was begun before the last change is
+    // out of date. `seen` is no change but what an inventory showed.
+    "
+BEGIN IMMEDIATE;
+CREATE TABLE changes (
+    endpoint TEXT PRIMARY KEY,
+    count    INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER intent_is_a_change AFTER INSERT ON intents
+BEGIN
+    INSERT OR IGNORE INTO changes (endpoint, count) VALUES (NEW.endpoint, 0);
+    UPDATE changes SET count = count + 1 WHERE endpoint = NEW.endpoint;
+END;
+CREATE TRIGGER outcome_is_a_change AFTER INSERT ON outcomes WHEN NEW.outcome <> 'seen'
+BEGIN
+    UPDATE changes SET count = count + 1 WHERE endpoint = (SELECT endpoint FROM intents WHERE id = NEW.intent);
+END;
+PRAGMA user_version = 2;
+COMMIT;
+",
+];
 
 /// Runs the scripts that are missing, each in a transaction of its own; refuses a file from the future.
 pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Result<(), JournalError> {

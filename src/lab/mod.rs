@@ -55,8 +55,6 @@ pub const XENSERVER: &str = "xs-hosted";
 
 /// All fronts, in the order they are started.
 pub const FRONTS: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv, HypervisorType::Xenserver];
-/// Those that are started when none is named: what the product itself can speak to.
-const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -233,7 +231,7 @@ impl Lab {
         let clock = LabClock::new(options.clock);
         let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
         // In this order whatever order they are asked for in: ports and ids follow from it.
-        let wanted = if options.only.is_empty() { UNASKED } else { &options.only };
+        let wanted = if options.only.is_empty() { FRONTS } else { &options.only };
         for kind in FRONTS.iter().filter(|kind| wanted.contains(kind)) {
             match kind {
                 HypervisorType::Vsphere => lab.start_vsphere(&options).await?,

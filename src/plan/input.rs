@@ -141,6 +141,10 @@ pub struct History {
     pub open_intents: Vec<OpenIntent>,
     /// Owned VMs per tier when the 24-hour window began.
     pub owned_at_window_start: BTreeMap<TierName, u32>,
+    /// VMs that were disturbed in the run that this plan continues: `serve` plans many times for one revision, and all of
+    /// it is one run.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub disturbed: BTreeSet<VmKey>,
 }
 
 /// One endpoint's last complete inventory, as far as it matters later.

@@ -2,6 +2,7 @@
 //! when.
 //!
 //! ```text
+//! Git is at work in it ----------------> the last good one stays, Unsettled, and the wait begins again
 //! read: an error ----------------------> the last good one stays, Broken
 //! read: another revision, under 5 s ---> the last good one stays, Unsettled
 //! the same for 5 s --------------------> it is in force, Unsettled
@@ -45,6 +46,12 @@ impl Settling {
     /// Begins with a revision that was good before this process began, if there is one.
     pub(super) fn starting_with(good: Option<Arc<Desired>>) -> Self {
         Self { in_force: good, candidate: None }
+    }
+
+    /// Something is at work in the source: what was read may be half of one revision and half of another, an error too.
+    pub(super) fn take_nothing(&mut self) -> InForce {
+        self.candidate = None;
+        self.answer(SourceTrust::Unsettled, Some(BEFORE_USE))
     }
 
     /// Takes what was just read; `None`: it has an error.
@@ -109,6 +116,22 @@ mod tests {
         let start = Instant::now();
         let broken = settling.take(None, start);
         assert_eq!((name(&broken), broken.trust), (Some("good"), SourceTrust::Broken));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkout_in_progress_settles_nothing_and_the_wait_begins_after_it() {
+        let mut settling = Settling::starting_with(Some(revision("good")));
+        let start = Instant::now();
+        settling.take(Some(revision("a")), start);
+        let busy = settling.take_nothing();
+        assert_eq!(
+            (name(&busy), busy.trust, busy.read_again_in),
+            (Some("good"), SourceTrust::Unsettled, Some(BEFORE_USE))
+        );
+        let after = settling.take(Some(revision("a")), start + BEFORE_DESTROY);
+        assert_eq!((name(&after), after.trust), (Some("good"), SourceTrust::Unsettled));
+        let used = settling.take(Some(revision("a")), start + BEFORE_DESTROY + BEFORE_USE);
+        assert_eq!((name(&used), used.trust), (Some("a"), SourceTrust::Unsettled));
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@
 //!
 //! Preview stops at [`Look`]. The journal is opened when it is first needed, so that an offline plan needs no stateDir.
 
+mod asking;
 mod observing;
 mod reading;
 mod running;
@@ -20,12 +21,13 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
+pub(crate) use asking::{Answer, Asked};
 pub use reading::Wanted;
 
 use crate::apply::{ApplyReport, Backoff};
 use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoint, Endpoints};
 use crate::events::EventSink;
 use crate::gate::Who;
 use crate::ids;
@@ -58,7 +60,8 @@ pub struct Session {
     policy: Policy,
     clock: Clock,
     endpoints: Endpoints,
-    journal: OnceCell<Journal>,
+    /// Shared with the session that comes after a reload of the settings.
+    journal: OnceCell<Arc<Journal>>,
     /// The configured source as last read.
     source: Mutex<Option<Wanted>>,
     /// Names this run in the log and the journal.
@@ -101,6 +104,17 @@ pub struct Look {
     pub plan: Option<Plan>,
 }
 
+/// What a plan is made from, besides the settings and the time.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    pub(crate) desired: &'a Desired,
+    pub(crate) trust: SourceTrust,
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) history: &'a History,
+    pub(crate) approvals: &'a BTreeSet<String>,
+    pub(crate) user_data: &'a BTreeMap<VmKey, Secret>,
+}
+
 /// How to run a plan, beyond what it says.
 #[derive(Clone, Copy)]
 pub(crate) struct Running<'a> {
@@ -132,10 +146,10 @@ impl Session {
         }
     }
 
-    /// With a journal at hand, which must be that of the settings' stateDir: for tests and embedders.
+    /// With a journal at hand, in place of the one in the settings' stateDir: for tests and embedders.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
-        self.journal = OnceCell::new_with(Some(journal));
+        self.journal = OnceCell::new_with(Some(Arc::new(journal)));
         self
     }
 
@@ -156,7 +170,46 @@ impl Session {
 
     /// Its journal, opened now if it was not.
     pub async fn journal(&self) -> Result<&Journal, JournalError> {
-        self.journal.get_or_try_init(|| Journal::open(&self.settings.state_dir)).await
+        let open = async || Journal::open(&self.settings.state_dir).await.map(Arc::new);
+        Ok(self.journal.get_or_try_init(open).await?.as_ref())
+    }
+
+    /// The session that goes on under other settings: the same journal, clock and run, and the endpoints whose connection
+    /// did not change. The installation and stateDir must be the same.
+    pub(crate) fn under(&self, settings: Settings) -> Self {
+        let policy = settings.policy();
+        Self {
+            endpoints: self.endpoints.under(&settings.endpoints),
+            settings,
+            policy,
+            clock: self.clock.clone(),
+            journal: self.journal.clone(),
+            source: Mutex::new(None),
+            run: self.run.clone(),
+        }
+    }
+
+    /// Is this still the endpoint of its name, with the same connection?
+    pub(crate) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.endpoints.get(endpoint.name()).is_some_and(|ours| Arc::ptr_eq(ours, endpoint))
+    }
+
+    /// Do both have the same endpoint of this name, connection and all?
+    pub(crate) fn shares(&self, other: &Self, name: &EndpointName) -> bool {
+        self.endpoints.get(name).is_some_and(|ours| other.has(ours))
+    }
+
+    /// Logs out, in the background, of the endpoints that `other` does not have, those aside that are to be spared.
+    pub(crate) fn log_out_of_others(&self, other: &Self, spared: impl Fn(&EndpointName) -> bool) {
+        for endpoint in self.endpoints.iter().filter(|endpoint| !other.has(endpoint) && !spared(endpoint.name())) {
+            let endpoint = Arc::clone(endpoint);
+            tokio::spawn(async move { endpoint.close().await });
+        }
+    }
+
+    /// Names of its endpoints.
+    pub(crate) fn endpoint_names(&self) -> impl Iterator<Item = &EndpointName> {
+        self.endpoints.iter().map(|endpoint| endpoint.name())
     }
 
     /// The provider of an endpoint, connected on first use; for `check`. `None`: no such endpoint.
@@ -203,21 +256,28 @@ impl Session {
         let Some(desired) = look.desired.clone() else { return Ok(look) };
         look.user_data = self.read_user_data(&desired, &mut look.diagnostics).await?;
         (look.inventory, look.history) = self.observe(request).await?;
-        let plan = plan::plan(&PlanInput {
-            now: self.clock.now(),
-            desired: &desired,
-            source: look.trust,
-            inventory: &look.inventory,
-            history: &look.history,
-            policy: &self.policy,
-            approvals: &look.approvals,
-            user_data: &look.user_data,
-        });
-        look.plan = Some(plan);
+        let Look { trust, inventory, history, approvals, user_data, .. } = &look;
+        let basis = Basis { desired: &desired, trust: *trust, inventory, history, approvals, user_data };
+        look.plan = Some(self.plan(&basis));
         if request.inventory.is_none() {
             self.remember(&look.inventory, &look.history, &look.approvals).await?;
         }
         Ok(look)
+    }
+
+    /// The plan that all of this leads to: for preview, apply and serve alike.
+    pub(crate) fn plan(&self, basis: &Basis<'_>) -> Plan {
+        let Basis { desired, trust, inventory, history, approvals, user_data } = *basis;
+        plan::plan(&PlanInput {
+            now: self.clock.now(),
+            desired,
+            source: trust,
+            inventory,
+            history,
+            policy: &self.policy,
+            approvals,
+            user_data,
+        })
     }
 
     /// Executes the plan of a look for a person, holding the change lock (waits 30 s for another's).
@@ -244,7 +304,8 @@ impl Session {
     /// Logs out everywhere and closes the journal.
     pub async fn close(self) {
         self.endpoints.close().await;
-        if let Some(journal) = self.journal.into_inner() {
+        // One that a run still writes to closes with that.
+        if let Some(journal) = self.journal.into_inner().and_then(Arc::into_inner) {
             journal.close().await;
         }
     }

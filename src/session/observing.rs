@@ -45,16 +45,17 @@ impl Session {
         collect::collect(&asking, self.journal().await?, &self.clock).await
     }
 
-    /// Keeps what a later plan needs of this inventory, and closes the intents whose outcome it shows.
+    /// Keeps what a later plan needs of this inventory, and closes the intents whose outcome it shows. Says what was kept:
+    /// the answers that were whole.
     pub(super) async fn remember(
         &self,
         inventory: &Inventory,
         history: &History,
         approvals: &BTreeSet<String>,
-    ) -> Result<(), SessionError> {
+    ) -> Result<BTreeMap<EndpointName, LastInventory>, SessionError> {
         let kept = self.keep(inventory.endpoints.iter().collect(), history, approvals).await?;
         self.close_seen_intents(inventory, history, &kept).await?;
-        Ok(())
+        Ok(kept)
     }
 
     async fn keep(

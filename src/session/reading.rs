@@ -25,6 +25,8 @@ pub struct Wanted {
     pub trust: SourceTrust,
     /// Its files as they were read: for the last good revision.
     pub texts: Arc<[SourceText]>,
+    /// Why it may be half of something, whatever it looks like: Git is at work in it.
+    pub in_progress: Option<String>,
 }
 
 impl Session {
@@ -55,7 +57,7 @@ impl Session {
 
     /// All user data that can be read. What cannot is a warning: it refuses the create that needs it, and VMs that exist
     /// need theirs no more.
-    pub(super) async fn read_user_data(
+    pub(crate) async fn read_user_data(
         &self,
         desired: &Arc<Desired>,
         diagnostics: &mut Vec<Diagnostic>,
@@ -71,9 +73,12 @@ impl Session {
 
 /// Reads a source; one that has not changed since `last` is not looked into again.
 fn read(path: &Path, elsewhere: bool, last: Option<Wanted>) -> Wanted {
+    // Before and after: one that began or ended meanwhile changed what was read.
+    let before = source::in_progress(path);
     let read = source::read(path);
+    let in_progress = before.or_else(|| source::in_progress(path));
     if let Some(last) = last.filter(|last| last.revision == read.revision && read.diagnostics.is_empty()) {
-        return last;
+        return Wanted { in_progress, ..last };
     }
     let source::Loaded { revision, desired, diagnostics, texts, .. } = source::resolve(path, read);
     let trust = match (elsewhere, &desired) {
@@ -81,7 +86,7 @@ fn read(path: &Path, elsewhere: bool, last: Option<Wanted>) -> Wanted {
         (false, Some(_)) => SourceTrust::Settled,
         (false, None) => SourceTrust::Broken,
     };
-    Wanted { revision, desired: desired.map(Arc::new), diagnostics, trust, texts: texts.into() }
+    Wanted { revision, desired: desired.map(Arc::new), diagnostics, trust, texts: texts.into(), in_progress }
 }
 
 /// A revision as it was kept; the paths are as they were shown then.

@@ -29,6 +29,17 @@ impl Session {
         self.execute(plan, &self.user_data_of(Arc::clone(desired)), no_destroys, how).await
     }
 
+    /// Runs steps of a plan of `serve`, which holds the change lock and saw to it that the plan is not older than anybody's
+    /// last change.
+    pub(crate) async fn run_part(
+        &self,
+        part: &Plan,
+        desired: &Arc<Desired>,
+        how: Running<'_>,
+    ) -> Result<ApplyReport, SessionError> {
+        self.execute(part, &self.user_data_of(Arc::clone(desired)), None, how).await
+    }
+
     /// Runs a saved plan.
     pub(crate) async fn run_saved(&self, plan: &Plan, how: Running<'_>) -> Result<ApplyReport, SessionError> {
         self.verify(plan)?;

@@ -52,6 +52,8 @@ pub struct EndpointSettings {
     pub hypervisor: HypervisorType,
     /// One, or several of one cluster or pool.
     pub urls: Vec<String>,
+    /// How it is logged in to, where its hypervisor knows several ways.
+    pub auth: Auth,
     /// The account.
     pub username: String,
     /// Where its password comes from.
@@ -66,8 +68,19 @@ pub struct EndpointSettings {
     pub parallel: usize,
 }
 
+/// How a Hyper-V endpoint is logged in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, schemars::JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Auth {
+    /// NTLMv2: sealed over HTTP, bound to the certificate over HTTPS.
+    #[default]
+    Ntlm,
+    /// Basic, over TLS only.
+    Basic,
+}
+
 /// Where a password comes from; read at each login, so that a rotated one is taken up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordFrom {
     /// The first line of a file.
     File(PathBuf),
@@ -100,11 +113,12 @@ pub struct SettingsError {
 pub const DEFAULT_PATH: &str = "/etc/tierwright/tierwright.yaml";
 
 /// Finds, reads and checks the settings: `flag` (`--config`), else `$TIERWRIGHT_CONFIG`, else [`DEFAULT_PATH`]; the
-/// environment (`TIERWRIGHT_INSTALLATION`, `_SOURCE`, `_STATE_DIR`, `_SECRETS_DIR`, `_INTERVAL`) overrides single fields.
+/// environment (`TIERWRIGHT_INSTALLATION`, `_SOURCE`, `_STATE_DIR`, `_SECRETS_DIR`, `_INTERVAL`) overrides single fields. A
+/// `passwordFile` may begin with `${CREDENTIALS_DIRECTORY}/`, where systemd puts the credentials of a service.
 pub fn load(flag: Option<&Path>) -> Result<Settings, SettingsError> {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("TIERWRIGHT_"))
+        .filter(|(name, _)| name.starts_with("TIERWRIGHT_") || name == resolve::CREDENTIALS)
         .collect();
     let named = flag.map(Path::to_owned).or_else(|| environment.get("TIERWRIGHT_CONFIG").map(PathBuf::from));
     let shown = named.unwrap_or_else(|| DEFAULT_PATH.into());
@@ -178,6 +192,21 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(guard::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+impl EndpointSettings {
+    /// Is it reached in the same way? Who may change it, and whether it is counted on, is no part of that.
+    pub fn connects_like(&self, other: &Self) -> bool {
+        let Self { name, hypervisor, urls, auth, username, password, trust, manage: _, state: _, parallel } = self;
+        *name == other.name
+            && *hypervisor == other.hypervisor
+            && *urls == other.urls
+            && *auth == other.auth
+            && *username == other.username
+            && *password == other.password
+            && *trust == other.trust
+            && *parallel == other.parallel
+    }
 }
 
 impl Settings {

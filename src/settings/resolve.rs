@@ -20,7 +20,10 @@ const SECRETS_DIR: &str = "secrets";
 /// Between two cycles of `serve` unless told otherwise.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// The `TIERWRIGHT_*` variables that are set.
+/// Names the folder of a service's credentials (systemd.exec(5)); set by systemd, or by hand for a command.
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// The `TIERWRIGHT_*` variables that are set, and [`CREDENTIALS`].
 pub type Environment = BTreeMap<String, String>;
 
 /// Merges. Problems of the file are told already; those of the environment and what neither gives are added here.
@@ -42,7 +45,8 @@ pub(super) fn resolve(
     let state_dir = outside.path("TIERWRIGHT_STATE_DIR", written.state_dir.as_deref(), &folder);
     let secrets_dir = outside.path("TIERWRIGHT_SECRETS_DIR", written.secrets_dir.as_deref(), &folder);
     let limits = limits(&written.limits);
-    let endpoint = |endpoint| resolve_endpoint(endpoint, &folder, limits);
+    let password_file = |text: &str| password_file(text, &folder, environment);
+    let endpoint = |endpoint| resolve_endpoint(endpoint, (&folder, &password_file), limits);
     let endpoints: Option<Vec<_>> = written.endpoints.into_iter().map(endpoint).collect();
     let settings = Settings {
         path: path.to_owned(),
@@ -131,6 +135,18 @@ fn join(folder: &Path, text: &str) -> PathBuf {
     folder.join(text).components().collect()
 }
 
+/// Outside the service there is no such folder, and commands that log in nowhere are none the worse for it: the path stays as
+/// it is written, and so does what is said when it cannot be read.
+fn password_file(text: &str, folder: &Path, environment: &Environment) -> PathBuf {
+    let credential =
+        ["${CREDENTIALS_DIRECTORY}/", "$CREDENTIALS_DIRECTORY/"].iter().find_map(|it| text.strip_prefix(it));
+    match (credential, environment.get(CREDENTIALS)) {
+        (Some(name), Some(directory)) => Path::new(directory).join(name),
+        (Some(_), None) => PathBuf::from(text),
+        (None, _) => join(folder, text),
+    }
+}
+
 fn limits(written: &WrittenLimits) -> Limits {
     let WrittenLimits { destroys_per_day, destroy_percent, disruptions_per_run, parallel } = written;
     let default = Limits::default();
@@ -143,10 +159,14 @@ fn limits(written: &WrittenLimits) -> Limits {
 }
 
 /// `None` where something could not be read; that is told already.
-fn resolve_endpoint(written: WrittenEndpoint, folder: &Path, limits: Limits) -> Option<EndpointSettings> {
+fn resolve_endpoint(
+    written: WrittenEndpoint,
+    (folder, password_file): (&Path, &dyn Fn(&str) -> PathBuf),
+    limits: Limits,
+) -> Option<EndpointSettings> {
     let credentials = written.credentials;
     let password = match (credentials.password_file, credentials.password_env) {
-        (Some(file), _) => PasswordFrom::File(join(folder, &file)),
+        (Some(file), _) => PasswordFrom::File(password_file(&file)),
         (None, Some(name)) => PasswordFrom::Env(name),
         (None, None) => return None,
     };
@@ -159,6 +179,7 @@ fn resolve_endpoint(written: WrittenEndpoint, folder: &Path, limits: Limits) -> 
         name: written.name?.value,
         hypervisor: written.hypervisor?,
         urls: written.urls,
+        auth: written.auth.unwrap_or_default(),
         username: credentials.username?,
         password,
         trust,

@@ -3,6 +3,7 @@
 //! Edge: reads files. Gives a revision and, without an error, a [`Desired`]. A missing folder and one without a manifest
 //! are told apart from each other and from broken files, since all three must destroy nothing (DESIGN 6, rule 3).
 
+mod checkout;
 mod folder;
 mod user_data;
 
@@ -13,6 +14,7 @@ use crate::manifest::codes;
 use crate::manifest::{self, SourceText};
 use crate::model::{Desired, Origin, Revision};
 
+pub use checkout::in_progress;
 pub use user_data::{user_data, user_data_of};
 
 /// What was read.

@@ -52,6 +52,8 @@ pub struct Memory {
     pub meet: Option<Barrier>,
     /// Collect does not answer.
     pub hangs: bool,
+    /// How often collect was asked.
+    pub asked: AtomicUsize,
     /// Collect answers this.
     pub fails: Mutex<Option<&'static str>>,
     /// Own ids that collect leaves out though they are there.
@@ -74,6 +76,7 @@ impl Memory {
             most_busy: AtomicUsize::new(0),
             meet: None,
             hangs: false,
+            asked: AtomicUsize::new(0),
             fails: Mutex::new(None),
             hidden: Mutex::default(),
             dies_at: Mutex::default(),
@@ -89,6 +92,10 @@ impl Memory {
     pub fn faulty(self, key: &str, fault: Fault) -> Self {
         self.faults.lock().unwrap().insert(VmKey::parse(key).unwrap(), fault);
         self
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub fn calls(&self) -> Vec<String> {
@@ -314,6 +321,7 @@ impl Provider for Memory {
     }
 
     async fn collect(&self, known: &[Known]) -> Result<Observed, ProviderError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if self.hangs {
             std::future::pending::<()>().await;
         }

@@ -9,6 +9,7 @@ use tierwright::journal::{Journal, Lock};
 use tierwright::model::Bytes;
 use tierwright::plan::Manage;
 use tierwright::reconciler::Reconciler;
+use tierwright::session::Session;
 use tierwright::shutdown::Shutdown;
 use tierwright::status::{Condition, Status};
 use tokio::sync::watch;
@@ -20,16 +21,20 @@ use crate::provider::{Fault, Memory, config, shared};
 use crate::session::{TIER, session, vm, write};
 
 /// A running `serve`.
-struct Serve {
-    status: watch::Receiver<Status>,
+pub struct Serve {
+    pub status: watch::Receiver<Status>,
     shutdown: Shutdown,
     task: JoinHandle<()>,
 }
 
 impl Serve {
-    async fn start(dir: &Path, vc: &Arc<Memory>, manage: Manage) -> Self {
-        let lock = Lock::serve(&dir.join("state")).unwrap();
-        let reconciler = Reconciler::with_session(session(dir, vc, manage), lock).await.unwrap();
+    pub async fn start(dir: &Path, vc: &Arc<Memory>, manage: Manage) -> Self {
+        Self::with(session(dir, vc, manage), |reconciler| reconciler).await
+    }
+
+    pub async fn with(session: Session, more: impl FnOnce(Reconciler) -> Reconciler) -> Self {
+        let lock = Lock::serve(&session.settings().state_dir).unwrap();
+        let reconciler = more(Reconciler::with_session(session, lock).await.unwrap());
         let (status, shutdown) = (reconciler.status(), Shutdown::new());
         let task = tokio::spawn({
             let shutdown = shutdown.clone();
@@ -40,7 +45,7 @@ impl Serve {
 
     /// Waits until the loop says so, for a hundred cycles at most: paused time runs on whenever nothing else does, so a
     /// time limit would pass while SQLite's thread is at work.
-    async fn until(&mut self, what: &str, holds: impl Fn(&Status) -> bool) -> Status {
+    pub async fn until(&mut self, what: &str, holds: impl Fn(&Status) -> bool) -> Status {
         let last = self.status.borrow().cycles + 100;
         let reached = self.status.wait_for(|status| holds(status) || status.cycles > last).await.unwrap().clone();
         assert!(holds(&reached), "never {what}: {reached:#?}");
@@ -48,22 +53,22 @@ impl Serve {
     }
 
     /// Waits for so many more cycles.
-    async fn cycles(&mut self, more: u64) -> Status {
+    pub async fn cycles(&mut self, more: u64) -> Status {
         let now = self.status.borrow().cycles;
         self.until("more cycles", |status| status.cycles >= now + more).await
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.shutdown.request();
         self.task.await.unwrap();
     }
 }
 
-fn in_sync(n: u32) -> impl Fn(&Status) -> bool {
+pub fn in_sync(n: u32) -> impl Fn(&Status) -> bool {
     move |status| status.plan.is_some_and(|plan| plan.steps == 0 && plan.blocked == 0 && plan.in_sync == n)
 }
 
-fn two_vms(dir: &Path) {
+pub fn two_vms(dir: &Path) {
     write(dir, "tier.yaml", TIER);
     write(dir, "keep.yaml", &vm("keep", "4GiB", ""));
     write(dir, "web.yaml", &vm("web", "4GiB", ""));

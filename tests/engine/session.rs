@@ -11,10 +11,10 @@ use tierwright::model::{EndpointName, HypervisorType, Secret, VmKey};
 use tierwright::outcome;
 use tierwright::plan::{Action, BlockCode, EndpointState, Limits, Manage, Plan};
 use tierwright::session::{Look, LookRequest, Session};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Settings, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Settings, Trust};
 use tierwright::shutdown::Shutdown;
 
-use crate::fixtures::{INSTALLATION, endpoint, memory_of, noon, own_id, told};
+use crate::fixtures::{INSTALLATION, memory_of, noon, own_id, told};
 use crate::provider::{Memory, config, shared};
 
 pub const TIER: &str = "apiVersion: tierwright.dev/v1
@@ -44,10 +44,15 @@ pub fn write(dir: &Path, file: &str, text: &str) {
 }
 
 pub fn settings(dir: &Path, manage: Manage) -> Settings {
-    let vc = EndpointSettings {
-        name: EndpointName::new("vc").unwrap(),
+    settings_of(dir, &["vc"], manage)
+}
+
+pub fn settings_of(dir: &Path, endpoints: &[&str], manage: Manage) -> Settings {
+    let endpoint = |name: &&str| EndpointSettings {
+        name: EndpointName::new(name).unwrap(),
         hypervisor: HypervisorType::Vsphere,
-        urls: vec!["https://vc.invalid/sdk".into()],
+        urls: vec![format!("https://{name}.invalid/sdk")],
+        auth: Auth::default(),
         username: "test".into(),
         password: PasswordFrom::Given(Secret::new("canary-password".into())),
         trust: Trust::SystemRoots,
@@ -62,14 +67,20 @@ pub fn settings(dir: &Path, manage: Manage) -> Settings {
         state_dir: dir.join("state"),
         secrets_dir: dir.join("secrets"),
         interval: std::time::Duration::from_mins(1),
-        endpoints: vec![vc],
+        endpoints: endpoints.iter().map(endpoint).collect(),
         limits: Limits { destroy_percent_per_tier_per_day: 100, ..Limits::default() },
     }
 }
 
 pub fn session(dir: &Path, vc: &Arc<Memory>, manage: Manage) -> Session {
-    let endpoints = Endpoints::default().with(endpoint("vc"), Arc::clone(vc) as _, 4);
-    Session::with_endpoints(settings(dir, manage), Clock::standing_at(noon()), endpoints)
+    session_of(settings(dir, manage), &[vc])
+}
+
+pub fn session_of(settings: Settings, providers: &[&Arc<Memory>]) -> Session {
+    let endpoints = providers.iter().fold(Endpoints::default(), |endpoints, provider| {
+        endpoints.with(provider.name.clone(), Arc::clone(provider) as _, 4)
+    });
+    Session::with_endpoints(settings, Clock::standing_at(noon()), endpoints)
 }
 
 async fn look(session: &Session) -> Look {

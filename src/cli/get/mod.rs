@@ -4,6 +4,7 @@
 
 mod endpoints;
 mod inventory;
+mod status;
 mod tiers;
 mod vms;
 
@@ -15,6 +16,7 @@ use super::{Globals, edge, progress, view};
 use crate::events::EventSink;
 use crate::inventory::Inventory;
 use crate::outcome;
+use crate::plan::BlockCode;
 use crate::session::Session;
 
 /// Flags of `get`.
@@ -26,7 +28,9 @@ Examples:
   tierwright get vms -o wide erp            more columns; only what contains `erp`
   tierwright get endpoints
   tierwright get tiers -o yaml
-  tierwright get inventory -o json > inv.json   everything seen, for `plan --inventory`")]
+  tierwright get inventory -o json > inv.json   everything seen, for `plan --inventory`
+  tierwright get status                     what the running `serve` last said; asks no endpoint
+  tierwright get status -o json             the same for monitoring; exit 1 when no serve runs")]
 pub struct Args {
     /// What to list
     #[arg(value_enum)]
@@ -52,6 +56,8 @@ pub enum Kind {
     Endpoints,
     /// Everything the endpoints report.
     Inventory,
+    /// What the running serve says: a line for each endpoint, tier and VM.
+    Status,
 }
 
 /// How a list is shown.
@@ -95,6 +101,7 @@ async fn list(session: &Session, args: &Args) -> anyhow::Result<u8> {
         Kind::Tiers => tiers::list(session, args).await,
         Kind::Endpoints => endpoints::list(session, args).await,
         Kind::Inventory => inventory::list(session, args).await,
+        Kind::Status => status::list(session, args),
     }
 }
 
@@ -126,6 +133,11 @@ async fn ask(session: &Session) -> anyhow::Result<Inventory> {
 /// Says which endpoints are missing, and gives the exit code that goes with it.
 fn code_for(inventory: &Inventory) -> u8 {
     if edge::say_missing(inventory) { outcome::ENDPOINT_MISSING } else { outcome::OK }
+}
+
+/// The code as the JSON has it.
+fn code_word(code: BlockCode) -> String {
+    serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// `-` for nothing.

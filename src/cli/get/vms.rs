@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::{Args, Row, ask, code_for, or_dash, print};
+use super::{Args, Row, ask, code_for, code_word, or_dash, print};
 use crate::cli::{edge, plan, progress};
 use crate::inventory::Inventory;
 use crate::model::{Bytes, Desired, EndpointName, ObservedVm, OwnId, PowerState, TierName, VmKey};
+use crate::plan::Plan;
 use crate::plan::census::{Class, ListedVm, listing};
-use crate::plan::{BlockCode, Plan};
 use crate::session::{LookRequest, Session};
 
 #[derive(Serialize)]
@@ -198,11 +198,6 @@ impl<'a> Status<'a> {
     fn tier(&self, key: &VmKey) -> Option<TierName> {
         self.desired?.vms.get(key).map(|spec| spec.tier.clone())
     }
-}
-
-/// The code as the JSON has it.
-fn code_word(code: BlockCode) -> String {
-    serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Observed VMs by endpoint, id and name: two may share an id.

@@ -342,7 +342,7 @@ struct Shared {
 
 impl WorldHandle {
     /// Wraps a world.
-    pub(in crate::lab) fn new(world: World, clock: LabClock, faults: super::faults::Faults) -> Self {
+    pub fn new(world: World, clock: LabClock, faults: super::faults::Faults) -> Self {
         let changed = watch::Sender::new(world.change);
         Self(Arc::new(Shared { world: Mutex::new(world), clock, faults, changed }))
     }

@@ -45,7 +45,12 @@ pub(super) fn rename_suspects(draft: &Draft<'_>, proposals: &BTreeMap<VmKey, Pro
         proposal.step.action == Action::Create
             && proposal.step.reasons.iter().all(|reason| reason.because == Because::New)
     };
-    if !proposals.values().any(is_new) {
+    for key in held_creates(draft) {
+        if let Some(spec) = draft.input.desired.vms.get(key) {
+            came.entry(Likeness::of_spec(spec)).or_default().push(key);
+        }
+    }
+    if came.is_empty() && !proposals.values().any(is_new) {
         return BTreeMap::new();
     }
     for (key, proposal) in proposals {
@@ -77,6 +82,13 @@ fn is_removed(action: Action, reasons: &[crate::plan::Reason]) -> bool {
         && reasons.iter().all(|reason| reason.because == Because::Removed)
 }
 
+/// Keys that came and whose VM may not be made yet, for want of an endpoint's answer or of room: they are new all the same,
+/// and the old one must not go meanwhile.
+fn held_creates<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d VmKey> {
+    let held = draft.blocked.iter().filter(|blocked| blocked.action == Action::Create && blocked.own_id.is_none());
+    held.map(|blocked| &blocked.key)
+}
+
 /// Keys that went and whose VM may not be taken away: a new VM beside it would be no better for that. Not what stays for
 /// good where nothing is ever pruned, or what is retired already: such a key went long ago.
 fn held_removals<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d VmKey> {
@@ -93,7 +105,10 @@ pub(super) fn what_waits(
     suspects: &BTreeMap<VmKey, Vec<VmKey>>,
 ) -> Sorted {
     let limit = draft.input.policy.limits.disruptions_per_run;
-    let disturbing = proposals.values().filter(|proposal| limits::disturbs(&proposal.step)).count();
+    let before = &draft.input.history.disturbed;
+    let disturbing = proposals.iter().filter(|(_, proposal)| limits::disturbs(&proposal.step));
+    // One that was disturbed before and is again is one VM.
+    let disturbing = before.len() + disturbing.filter(|(key, _)| !before.contains(*key)).count();
     let too_many = u32::try_from(disturbing).unwrap_or(u32::MAX) > limit;
     let mut sorted = Sorted { go: Vec::new(), waiting: Vec::new() };
     for (key, mut proposal) in proposals {

@@ -114,3 +114,22 @@ fn one_edit_of_a_tier_cannot_reboot_a_fleet() {
     world.policy.limits.disruptions_per_run = 4;
     assert_eq!(world.plan().steps.len(), 4);
 }
+
+#[test]
+fn what_the_run_has_disturbed_already_counts_with_what_it_would_disturb_now() {
+    let mut world = World::fleet(2);
+    world.policy.limits.disruptions_per_run = 3;
+    for spec in world.desired.vms.values_mut() {
+        spec.cpus = 8;
+        spec.allow_reboot = AllowReboot::Always;
+    }
+    let disturbed = |keys: &[&str]| keys.iter().map(|key| crate::plan::sample::key(key)).collect();
+    world.history.disturbed = disturbed(&["app/elsewhere"]);
+    assert_eq!(world.plan().steps.len(), 2);
+    world.history.disturbed = disturbed(&["app/elsewhere", "app/vm-00"]);
+    assert_eq!(world.plan().steps.len(), 2, "the same VM once more is one VM");
+    world.history.disturbed = disturbed(&["app/elsewhere", "app/another"]);
+    let plan = world.plan();
+    assert_eq!(plan.steps, []);
+    assert!(plan.codes().iter().all(|(_, code)| *code == BlockCode::DisruptionLimit));
+}

@@ -27,6 +27,22 @@ fn a_vanished_key_and_a_new_one_alike_are_perhaps_a_rename() {
 }
 
 #[test]
+fn a_vanished_key_waits_for_a_new_one_alike_that_cannot_be_made_yet() {
+    let mut world = World::fleet(1);
+    world.add_endpoint("second", Vec::new());
+    let second = crate::plan::sample::endpoint("second");
+    world.desired.tiers.values_mut().for_each(|tier| tier.endpoints.push(second.clone()));
+    let answer = world.inventory.endpoints.get_mut(&second).unwrap();
+    answer.view = crate::inventory::View::Unreachable("its answer is awaited".into());
+    world.unwant("app/vm-00");
+    world.want(spec("app/new"));
+    let plan = world.plan();
+    assert_eq!(plan.steps, []);
+    assert_eq!(plan.blocked_of("app/new").code, BlockCode::EndpointUnknown);
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::LooksLikeRename);
+}
+
+#[test]
 fn another_image_or_other_disks_are_no_rename() {
     let mut world = World::fleet(1);
     world.unwant("app/vm-00");
@@ -202,4 +218,43 @@ fn a_retired_vm_that_somebody_started_is_not_deleted_unasked() {
     assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::NeedsHuman);
     world.approve("app/vm-00");
     assert_eq!(world.plan().actions(), [("vm-00".to_owned(), Action::Delete)]);
+}
+
+#[test]
+fn an_unfinished_create_that_is_suspended_is_left_alone() {
+    let mut world = World::fleet(1);
+    remark(world.vm("vm-00"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    world.config("vm-00").power = crate::model::PowerState::Suspended;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Suspended);
+}
+
+#[test]
+fn an_unfinished_create_whose_manifest_asks_for_other_disks_waits_for_a_person() {
+    let mut world = World::fleet(1);
+    remark(world.vm("vm-00"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    world.spec("app/vm-00").disks.push(crate::plan::sample::disk("data", 5));
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::UnfinishedCreate);
+    assert!(plan.blocked_of("app/vm-00").why.contains("other disks"), "{:?}", plan.blocked);
+    world.approve("app/vm-00");
+    assert_eq!(world.plan().actions(), [("vm-00".to_owned(), Action::Delete)]);
+}
+
+#[test]
+fn vms_of_one_id_are_told_in_one_order() {
+    let mut world = World::fleet(1);
+    let mut replica = world.vm("vm-00").clone();
+    replica.name = "vm-00-replica".into();
+    world.seen().vms.push(replica);
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::NeedsHuman);
+    world.seen().vms.reverse();
+    assert_eq!(plan, world.plan());
+    for vm in &mut world.seen().vms {
+        crate::plan::sample::config_mut(vm).mark = Some("{".to_owned());
+    }
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::MarkUnreadable);
+    world.seen().vms.reverse();
+    assert_eq!(plan, world.plan(), "stripped of their mark, too");
 }

@@ -1,20 +1,35 @@
 //! What `serve` is doing and how things stand, as one value: folded from [`Event`]s and from what each cycle found.
 //!
-//! Pure: the loop hands it events and the time; readers get it through a watch channel.
+//! Pure: the loop hands it events, plans and the time; readers get it through a watch channel, or from the status file
+//! (`status/file.rs`).
+//!
+//! ```text
+//! events --fold()--> endpoints, running, failing
+//! plans --take_plan()--> vms (vms.rs) --> tiers, counts
+//! ```
+
+mod conditions;
+mod file;
+mod vms;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use conditions::{Conditions, Told};
+pub use file::{FILE, StatusFile};
+pub use vms::{Planned, TierStatus, VmIs, VmStatus};
 
 use crate::events::Event;
 use crate::model::{EndpointName, VmKey};
-use crate::plan::{Action, Plan};
+use crate::plan::Action;
 
 /// How things stand.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Cycles done.
+    /// Cycles done: each made a plan, or found that there is nothing to plan from.
     pub cycles: u64,
     /// When the last one ended.
     pub last_cycle: Option<Timestamp>,
@@ -24,18 +39,28 @@ pub struct Status {
     pub revision: Option<String>,
     /// Problems of the source as it stands now; then `revision` is an older one.
     pub source_problems: usize,
+    /// Why what stands in the source is not taken up yet, when it is otherwise well.
+    pub source_waits: Option<String>,
+    /// Why the settings file as it stands now is not in force.
+    pub settings_problem: Option<String>,
+    /// Why nothing is changed, while changes are paused.
+    pub paused: Option<String>,
+    /// Another process changes things, which this one waits for.
+    pub waits_for: Option<String>,
     /// Endpoints as last asked.
     pub endpoints: BTreeMap<EndpointName, EndpointStatus>,
     /// Steps that run now.
     pub running: BTreeMap<VmKey, Running>,
     /// Steps that failed and were not done since, with the whole chain of causes.
     pub failing: BTreeMap<VmKey, String>,
+    /// Every VM that is desired or owned.
+    pub vms: BTreeMap<VmKey, VmStatus>,
     /// Of the last plan: steps to do, steps held back, VMs as desired.
     pub plan: Option<PlanCounts>,
 }
 
 /// How the loop is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "is", content = "why")]
 pub enum Condition {
     /// Nothing was looked at yet.
@@ -47,10 +72,12 @@ pub enum Condition {
     Reconciling,
     /// It cannot go on without a person: the text says why.
     Stalled(String),
+    /// It has ended.
+    Ended,
 }
 
 /// One endpoint as last asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointStatus {
     /// It is being asked now.
@@ -61,10 +88,13 @@ pub struct EndpointStatus {
     pub why: Option<String>,
     /// When it answered or was given up.
     pub at: Option<Timestamp>,
+    /// It is retired: nobody counts on its answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excused: bool,
 }
 
 /// A step that runs now.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
     /// What is done.
@@ -78,7 +108,7 @@ pub struct Running {
 }
 
 /// A plan in three numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanCounts {
     /// To be done.
@@ -89,21 +119,15 @@ pub struct PlanCounts {
     pub in_sync: u32,
 }
 
-impl PlanCounts {
-    /// Of a plan.
-    pub fn of(plan: &Plan) -> Self {
-        Self { steps: plan.steps.len(), blocked: plan.blocked.len(), in_sync: plan.in_sync }
-    }
-}
-
 impl Status {
     /// Takes one event in.
     pub fn fold(&mut self, event: &Event, now: Timestamp) {
         match event {
             Event::CollectStarted { endpoint } => self.endpoints.entry(endpoint.clone()).or_default().asking = true,
             Event::Collected { endpoint, vms, why } => {
-                let answered = EndpointStatus { asking: false, vms: *vms, why: why.clone(), at: Some(now) };
-                self.endpoints.insert(endpoint.clone(), answered);
+                let before = self.endpoints.entry(endpoint.clone()).or_default();
+                let excused = before.excused;
+                *before = EndpointStatus { asking: false, vms: *vms, why: why.clone(), at: Some(now), excused };
             }
             Event::StepStarted { key, action } => {
                 self.condition = Condition::Reconciling;
@@ -126,6 +150,25 @@ impl Status {
             }
             Event::StepSkipped { key, .. } => self.ended(key),
         }
+    }
+
+    /// Takes in what a plan says of each VM.
+    pub fn take_plan(&mut self, planned: &Planned<'_>) {
+        self.vms = vms::after(std::mem::take(&mut self.vms), planned);
+        self.plan = Some(vms::counts(&self.vms));
+        self.failing.retain(|key, _| self.vms.get(key).is_some_and(VmStatus::is_to_be_done));
+        for line in &planned.plan.inventory {
+            if let Some(endpoint) = self.endpoints.get_mut(&line.endpoint) {
+                endpoint.excused = line.excused;
+            }
+        }
+        // What runs says so itself, until it ends.
+        self.condition = if self.running.is_empty() { Condition::Ready } else { Condition::Reconciling };
+    }
+
+    /// The tiers, from their VMs.
+    pub fn tiers(&self) -> BTreeMap<crate::model::TierName, TierStatus> {
+        vms::tiers(self)
     }
 
     fn ended(&mut self, key: &VmKey) {
