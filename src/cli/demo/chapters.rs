@@ -40,7 +40,8 @@ async fn preview(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let text = format!(
         "A simulated vCenter, a Hyper-V host and a XenServer pool run in this process. The vCenter has a cluster of\n\
          {hosts} hosts and {others} VMs that are none of our business. tierwright speaks to each as to a real one: its own\n\
-         protocol, TLS, a pinned certificate. {} describes the fleet we want, on three tiers. What would happen?",
+         protocol, TLS, a pinned certificate.\n\
+         {} describes the fleet we want, on three tiers. What would happen?",
         stage.manifest("").display()
     );
     narrator.chapter("A preview you can trust", &text).await?;
