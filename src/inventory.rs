@@ -112,6 +112,9 @@ pub struct Capabilities {
 }
 
 /// What a plan needs to know of a place besides its VMs. All names as the hypervisor shows them, unescaped.
+///
+/// Where storage and images are named by path, as on Hyper-V, what lies in a folder is not listed: a storage or image
+/// whose name ends in `\` stands for everything below that path (in any case of letters, as Windows compares).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Catalog {
@@ -127,6 +130,29 @@ pub struct Catalog {
     pub folders: Vec<Folder>,
     /// Resource pools below a cluster or host, where the hypervisor has such; the root pool is not listed.
     pub resource_pools: Vec<ResourcePool>,
+}
+
+impl Catalog {
+    /// The storage that a target names, or the one below which it lies.
+    pub fn storage_of(&self, target: &str) -> Option<&Storage> {
+        nearest(&self.storage, |storage| &storage.name, target)
+    }
+
+    /// The image that a source names, or the place below which it lies.
+    pub fn image_of(&self, source: &str) -> Option<&Image> {
+        nearest(&self.images, |image| &image.source, source)
+    }
+}
+
+/// The entry of that name, else the one with the longest name that `name` lies below.
+fn nearest<'a, T>(all: &'a [T], name_of: impl Fn(&T) -> &str, name: &str) -> Option<&'a T> {
+    let below = |entry: &&T| {
+        let above = name_of(entry);
+        let front = name.get(..above.len());
+        above.ends_with('\\') && front.is_some_and(|front| front.eq_ignore_ascii_case(above))
+    };
+    let exact = all.iter().find(|entry| name_of(entry) == name);
+    exact.or_else(|| all.iter().filter(below).max_by_key(|entry| name_of(entry).len()))
 }
 
 /// A host and its room.
@@ -216,4 +242,27 @@ pub struct ResourcePool {
     pub name: Arc<str>,
     /// The cluster it is in, or the host.
     pub parent: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(name: &str) -> Storage {
+        let (name, free) = (name.into(), Bytes::gib(1));
+        Storage { name, datacenter: None, capacity: free, free, hosts: Vec::new(), usable: true }
+    }
+
+    #[test]
+    fn a_path_belongs_to_the_nearest_volume_above_it() {
+        let names = [r"C:\", r"C:\ClusterStorage\Volume1\", r"D:\", "nvme-01"];
+        let catalog = Catalog { storage: names.map(store).to_vec(), ..Catalog::default() };
+        let of = |target: &str| catalog.storage_of(target).map(|storage| &*storage.name);
+        assert_eq!(of(r"d:\hyper-v"), Some(r"D:\"));
+        assert_eq!(of(r"C:\clusterstorage\volume1\vms"), Some(r"C:\ClusterStorage\Volume1\"));
+        assert_eq!(of("nvme-01"), Some("nvme-01"));
+        for unknown in [r"E:\Hyper-V", "nvme-012", "D:", "Dü", ""] {
+            assert_eq!(of(unknown), None, "{unknown}");
+        }
+    }
 }

@@ -22,5 +22,7 @@ mod secrets;
 mod serve;
 #[path = "cli/systemd.rs"]
 mod systemd;
+#[path = "cli/tiers.rs"]
+mod tiers;
 #[path = "cli/usage.rs"]
 mod usage;

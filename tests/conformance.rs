@@ -8,8 +8,12 @@
 mod cases;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/hyperv.rs"]
+mod hyperv;
 #[path = "vcsim/peer.rs"]
 mod peer;
+#[path = "conformance/pool.rs"]
+mod pool;
 #[path = "conformance/recorder.rs"]
 mod recorder;
 #[path = "conformance/subject.rs"]

@@ -1,5 +1,7 @@
 //! Drift: what somebody changed on a VM of ours.
 
+use std::sync::Arc;
+
 use super::drift;
 use crate::model::{Bytes, PowerGoal, PowerState};
 use crate::plan::census;
@@ -64,7 +66,7 @@ fn a_disk_and_a_nic_that_are_gone_drift_to_none() {
 fn fields_in_ignore_drift_do_not_drift() {
     let mut world = World::fleet(1);
     world.config("vm-00").cpus = 4;
-    world.spec("app/vm-00").ignore_drift.insert("cpus".to_owned());
+    Arc::make_mut(&mut world.spec("app/vm-00").ignore_drift).insert("cpus".to_owned());
     assert_eq!(lines(&world), Vec::<String>::new());
 }
 

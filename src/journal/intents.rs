@@ -9,7 +9,7 @@
 use jiff::Timestamp;
 use sqlx::Connection;
 
-use super::{Journal, JournalError, failed};
+use super::{Journal, JournalError, Store, failed};
 use crate::model::{EndpointName, VmKey};
 use crate::plan::{Action, Because, Destroyed, Step};
 use crate::provider::{Call, IntentId, Outcome};
@@ -31,12 +31,19 @@ impl Intent<'_> {
     /// The destroy that this call begins, if it does.
     ///
     /// Counted before it is sent, not after: a kill -9 in between must not give the day's allowance back.
-    fn destroy(&self) -> Option<Destroyed> {
+    pub(super) fn destroy(&self) -> Option<Destroyed> {
         let own_id = self.step.own_id.clone()?;
-        // A delete counts from its destroying call on (that is when the VM goes away for the shrink rule); the retire
-        // that a delete with graceDays 0 includes is the same destroy.
-        let deleted = self.step.action == Action::Delete && self.call.destroys;
-        if !(self.step.action == Action::Retire || deleted) {
+        let action = self.step.action;
+        if !matches!(action, Action::Retire | Action::Delete) {
+            return None;
+        }
+        // The VM goes away, for the shrink rule, with the destroying call.
+        let deleted = action == Action::Delete && self.call.destroys;
+        let because = |kind| self.step.reasons.iter().any(|reason| reason.because == kind);
+        let after_retire = action == Action::Delete && because(Because::GraceOver);
+        // With graceDays 0 the delete includes the retire, and counts from its first call on like one: were it cut short
+        // there, what is left would look like a delete whose retire was counted long ago.
+        if after_retire && !deleted {
             return None;
         }
         Some(Destroyed {
@@ -45,7 +52,7 @@ impl Intent<'_> {
             endpoint: self.step.endpoint.clone(),
             own_id,
             key: self.step.key.clone(),
-            after_retire: deleted && self.step.reasons.iter().any(|reason| reason.because == Because::GraceOver),
+            after_retire,
             deleted,
         })
     }
@@ -54,7 +61,10 @@ impl Intent<'_> {
 impl Journal {
     /// Records an intent; returns once it is on disk.
     pub async fn intend(&self, intent: &Intent<'_>) -> Result<IntentId, JournalError> {
-        let mut connection = self.connection().await;
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.intend(intent)),
+            Store::File(connection) => connection.lock().await,
+        };
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed("record an intent"))?;
         let Intent { run, step, call, at } = intent;
         let id = sqlx::query_scalar(
@@ -83,6 +93,13 @@ impl Journal {
 
     /// Records how a call ended.
     pub async fn settle(&self, intent: IntentId, outcome: &Outcome, at: Timestamp) -> Result<(), JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => {
+                memory.settle(intent);
+                return Ok(());
+            }
+            Store::File(connection) => connection.lock().await,
+        };
         let (word, detail) = match outcome {
             Outcome::Done => ("done", ""),
             Outcome::Refused(why) => ("refused", why.as_str()),
@@ -92,7 +109,7 @@ impl Journal {
             .bind(word)
             .bind(detail)
             .bind(at.as_second())
-            .execute(&mut *self.connection().await)
+            .execute(&mut *connection)
             .await
             .map_err(failed("record an outcome"))?;
         Ok(())
@@ -101,13 +118,17 @@ impl Journal {
     /// Is the end of the last call for this VM not on record? A later look at the VM may have closed its intent, but what
     /// was seen then may not have been the end.
     pub async fn is_unsettled(&self, endpoint: &EndpointName, key: &VmKey) -> Result<bool, JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.is_unsettled(endpoint, key)),
+            Store::File(connection) => connection.lock().await,
+        };
         let last: Option<Option<String>> = sqlx::query_scalar(
             "SELECT (SELECT outcome FROM outcomes WHERE intent = intents.id) FROM intents
              WHERE endpoint = ? AND key = ? ORDER BY id DESC LIMIT 1",
         )
         .bind(endpoint.as_str())
         .bind(key.to_string())
-        .fetch_optional(&mut *self.connection().await)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(failed("read the last intent"))?;
         Ok(last.is_some_and(|outcome| outcome.is_none_or(|outcome| outcome == "seen")))
@@ -121,6 +142,10 @@ impl Journal {
         how: &str,
         at: Timestamp,
     ) -> Result<u64, JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.close_seen(endpoint, key)),
+            Store::File(connection) => connection.lock().await,
+        };
         let closed = sqlx::query(
             "INSERT INTO outcomes (intent, outcome, detail, at)
              SELECT id, 'seen', ?, ? FROM intents
@@ -130,7 +155,7 @@ impl Journal {
         .bind(at.as_second())
         .bind(endpoint.as_str())
         .bind(key.to_string())
-        .execute(&mut *self.connection().await)
+        .execute(&mut *connection)
         .await
         .map_err(failed("close open intents"))?;
         Ok(closed.rows_affected())
@@ -144,7 +169,9 @@ impl Journal {
         plan: &str,
         at: Timestamp,
     ) -> Result<(), JournalError> {
-        let mut connection = self.connection().await;
+        // Approvals are kept for people to read, and nobody reads a journal in memory.
+        let Store::File(connection) = &self.store else { return Ok(()) };
+        let mut connection = connection.lock().await;
         for digest in digests {
             sqlx::query("INSERT INTO approvals (at, run, digest, plan) VALUES (?, ?, ?, ?)")
                 .bind(at.as_second())
@@ -159,9 +186,23 @@ impl Journal {
     }
 }
 
-/// Adds one destroy, once per VM and kind in any 24 hours: a retire that fails and is tried again is one destroy.
+/// Adds one destroy, once per VM and kind in any 24 hours: a retire that fails and is tried again is one destroy, and so is
+/// a delete with the retire that it includes.
 async fn count_destroy(connection: &mut sqlx::SqliteConnection, destroyed: &Destroyed) -> Result<(), JournalError> {
     let at = destroyed.at.as_second();
+    if destroyed.deleted {
+        let begun =
+            sqlx::query("UPDATE destroys SET deleted = 1 WHERE own_id = ? AND endpoint = ? AND NOT deleted AND at > ?")
+                .bind(destroyed.own_id.as_str())
+                .bind(destroyed.endpoint.as_str())
+                .bind(at - super::memory::DAY)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed("record a destroy"))?;
+        if begun.rows_affected() > 0 {
+            return Ok(());
+        }
+    }
     sqlx::query(
         "INSERT INTO destroys (at, tier, endpoint, own_id, key, after_retire, deleted)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Journal, JournalError, failed};
+use super::{Journal, JournalError, Store, failed};
 use crate::model::{EndpointName, OwnId, TierName, VmKey};
 use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent, memory};
 
@@ -15,18 +15,22 @@ use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent, memory}
 pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// How long settled intents, approvals and destroys are kept for people, in seconds.
-const KEPT: i64 = 90 * DAY;
+pub(super) const KEPT: i64 = 90 * DAY;
 
 impl Journal {
     /// Counts one more inventory of an endpoint and says which it is. Call it before asking: what is witnessed from then on
     /// may not be in the answer.
     pub async fn next_generation(&self, endpoint: &EndpointName) -> Result<u64, JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.next_generation(endpoint)),
+            Store::File(connection) => connection.lock().await,
+        };
         let generation: i64 = sqlx::query_scalar(
             "INSERT INTO generations (endpoint, generation) VALUES (?, 1)
              ON CONFLICT (endpoint) DO UPDATE SET generation = generation + 1 RETURNING generation",
         )
         .bind(endpoint.as_str())
-        .fetch_one(&mut *self.connection().await)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed("count an inventory"))?;
         Ok(generation.unsigned_abs())
@@ -34,14 +38,21 @@ impl Journal {
 
     /// The last complete inventory of every endpoint.
     pub async fn last_inventories(&self) -> Result<BTreeMap<EndpointName, LastInventory>, JournalError> {
-        read_inventories(&mut *self.connection().await).await
+        match &self.store {
+            Store::Memory(memory) => Ok(memory.last_inventories()),
+            Store::File(connection) => read_inventories(&mut *connection.lock().await).await,
+        }
     }
 
     /// How often each endpoint was changed, by whichever process: every intent and every outcome counts. An inventory is
     /// newer than the last change when the count has not moved since before it was asked for.
     pub async fn changes(&self) -> Result<BTreeMap<EndpointName, u64>, JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.changes()),
+            Store::File(connection) => connection.lock().await,
+        };
         let rows: Vec<(String, i64)> = sqlx::query_as("SELECT endpoint, count FROM changes")
-            .fetch_all(&mut *self.connection().await)
+            .fetch_all(&mut *connection)
             .await
             .map_err(failed("read how often endpoints were changed"))?;
         let entry = |(endpoint, count): (String, i64)| {
@@ -57,7 +68,13 @@ impl Journal {
         inventories: &BTreeMap<EndpointName, LastInventory>,
         now: Timestamp,
     ) -> Result<(), JournalError> {
-        let mut connection = self.connection().await;
+        let mut connection = match &self.store {
+            Store::Memory(memory) => {
+                memory.remember(inventories, now);
+                return Ok(());
+            }
+            Store::File(connection) => connection.lock().await,
+        };
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed("keep an inventory"))?;
         for (endpoint, last) in inventories {
             let vms = serde_json::to_string(&last.vms).map_err(|source| JournalError::Damaged {
@@ -94,6 +111,13 @@ impl Journal {
     /// Keeps one VM of ours as it was just read, until a complete inventory of its endpoint that was begun later: what a
     /// step made must be known before a listing shows it for the first time.
     pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm) -> Result<(), JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => {
+                memory.witness(endpoint, vm);
+                return Ok(());
+            }
+            Store::File(connection) => connection.lock().await,
+        };
         let text = serde_json::to_string(vm)
             .map_err(|source| JournalError::Damaged { what: "a VM about to be kept", source: source.into() })?;
         sqlx::query(
@@ -103,7 +127,7 @@ impl Journal {
         .bind(endpoint.as_str())
         .bind(vm.id.as_str())
         .bind(text)
-        .execute(&mut *self.connection().await)
+        .execute(&mut *connection)
         .await
         .map_err(failed("keep what a step made"))?;
         Ok(())
@@ -111,7 +135,10 @@ impl Journal {
 
     /// Everything a plan needs of the past.
     pub async fn history(&self, now: Timestamp) -> Result<History, JournalError> {
-        let mut connection = self.connection().await;
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.history(now)),
+            Store::File(connection) => connection.lock().await,
+        };
         let last = read_inventories(&mut connection).await?;
         // The shrink rule asks what we deleted since an endpoint's last inventory, which may be older than a day.
         let window = now.as_second() - DAY;

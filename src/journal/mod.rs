@@ -13,6 +13,7 @@
 //! memory.rs   last complete inventories, generations, owned counts -> plan::History
 //! revision.rs the last good revision, for a serve that starts while the source is broken
 //! locks.rs    serve.lock and change.lock
+//! volatile.rs the same record in memory, for simulations
 //! ```
 
 mod intents;
@@ -20,17 +21,19 @@ mod locks;
 mod memory;
 mod revision;
 mod schema;
+mod volatile;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 pub use intents::Intent;
 pub use locks::{CHANGE_WAIT, Lock};
 pub use revision::GoodRevision;
+pub use volatile::Volatile;
 
 /// How long a statement waits for another process's transaction. Transactions here take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,7 +95,14 @@ pub type CommitWatch = Box<dyn FnMut() + Send>;
 #[derive(Debug)]
 pub struct Journal {
     state_dir: PathBuf,
-    connection: Mutex<SqliteConnection>,
+    store: Store,
+}
+
+/// Where the record is kept.
+#[derive(Debug)]
+enum Store {
+    File(Mutex<SqliteConnection>),
+    Memory(Volatile),
 }
 
 impl Journal {
@@ -126,7 +136,12 @@ impl Journal {
             });
         }
         schema::bring_up_to_date(&mut connection).await?;
-        Ok(Self { state_dir: state_dir.to_owned(), connection: Mutex::new(connection) })
+        Ok(Self { state_dir: state_dir.to_owned(), store: Store::File(Mutex::new(connection)) })
+    }
+
+    /// A journal in memory; locks and the STOP file are in `state_dir` still.
+    pub fn in_memory(state_dir: &Path, memory: &Volatile) -> Self {
+        Self { state_dir: state_dir.to_owned(), store: Store::Memory(memory.clone()) }
     }
 
     /// Where it is.
@@ -136,13 +151,10 @@ impl Journal {
 
     /// Closes the file; what was recorded is safe without this.
     pub async fn close(self) {
-        if let Err(error) = self.connection.into_inner().close().await {
+        let Store::File(connection) = self.store else { return };
+        if let Err(error) = connection.into_inner().close().await {
             tracing::debug!(%error, "closing the journal");
         }
-    }
-
-    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.connection.lock().await
     }
 }
 

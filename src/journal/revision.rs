@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 
-use super::{Journal, JournalError, failed};
+use super::{Journal, JournalError, Store, failed};
 use crate::manifest::SourceText;
 use crate::model::{CloudInit, Desired, Revision};
 
@@ -31,8 +31,15 @@ impl Journal {
         texts: &[SourceText],
         at: Timestamp,
     ) -> Result<(), JournalError> {
-        let mut connection = self.connection().await;
         let inline = desired.vms.values().any(|vm| matches!(vm.cloud_init, Some(CloudInit::Inline(_))));
+        let mut connection = match &self.store {
+            Store::Memory(memory) => {
+                let texts = texts.to_vec();
+                memory.keep_revision((!inline).then(|| GoodRevision { revision: desired.revision.clone(), at, texts }));
+                return Ok(());
+            }
+            Store::File(connection) => connection.lock().await,
+        };
         if inline {
             sqlx::query("DELETE FROM good_revision")
                 .execute(&mut *connection)
@@ -61,8 +68,12 @@ impl Journal {
 
     /// The last good revision, if one was kept.
     pub async fn good_revision(&self) -> Result<Option<GoodRevision>, JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => return Ok(memory.good_revision()),
+            Store::File(connection) => connection.lock().await,
+        };
         let row: Option<(String, i64, String)> = sqlx::query_as("SELECT revision, at, texts FROM good_revision")
-            .fetch_optional(&mut *self.connection().await)
+            .fetch_optional(&mut *connection)
             .await
             .map_err(failed("read the last good revision"))?;
         let Some((revision, at, texts)) = row else { return Ok(None) };

@@ -35,6 +35,9 @@ pub struct LabArgs {
     /// Also a standalone ESXi host, as endpoint esx-lab
     #[arg(long)]
     pub esxi: bool,
+    /// Also a Hyper-V cluster of so many nodes, as endpoint hv-cluster
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub hyperv_nodes: usize,
 }
 
 fn front(word: &str) -> Result<HypervisorType, String> {
@@ -60,6 +63,7 @@ pub async fn run(args: LabArgs) -> Result<(), LabError> {
         vms: args.vms,
         only: args.only,
         esxi: args.esxi,
+        hyperv_nodes: args.hyperv_nodes.min(64),
         faults: rules,
         clock: ClockMode::Real,
         port: args.port,

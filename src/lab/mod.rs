@@ -46,7 +46,7 @@ pub const VCENTER: &str = "vc-prod";
 pub const ESXI: &str = "esx-lab";
 /// Name of the Hyper-V host, as the examples use it: NTLM over HTTPS.
 pub const HYPERV: &str = "hv-lab";
-/// The same host over HTTP, where messages are sealed.
+/// A second Hyper-V host, over HTTP, where messages are sealed.
 pub const HYPERV_SEALED: &str = "hv-lab-http";
 /// Name of the Hyper-V cluster.
 pub const HYPERV_CLUSTER: &str = "hv-cluster";
@@ -55,8 +55,6 @@ pub const XENSERVER: &str = "xs-hosted";
 
 /// All fronts, in the order they are started.
 pub const FRONTS: &[HypervisorType] = &[HypervisorType::Vsphere, HypervisorType::Hyperv, HypervisorType::Xenserver];
-/// Those that are started when none is named: what the product itself can speak to.
-const UNASKED: &[HypervisorType] = &[HypervisorType::Vsphere];
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -69,7 +67,7 @@ pub struct LabOptions {
     pub only: Vec<HypervisorType>,
     /// Also a standalone ESXi host, as endpoint [`ESXI`].
     pub esxi: bool,
-    /// Standalone Hyper-V hosts, as endpoints [`HYPERV`], `hv-lab-2` and so on.
+    /// Standalone Hyper-V hosts, as endpoints [`HYPERV`], `hv-lab-2` and so on; with the first comes [`HYPERV_SEALED`].
     pub hyperv_hosts: usize,
     /// Nodes of a Hyper-V cluster, as endpoint [`HYPERV_CLUSTER`]; 0: none.
     pub hyperv_nodes: usize,
@@ -233,7 +231,7 @@ impl Lab {
         let clock = LabClock::new(options.clock);
         let mut lab = Self { fronts: Vec::new(), record: Record::default(), faults, clock, stop };
         // In this order whatever order they are asked for in: ports and ids follow from it.
-        let wanted = if options.only.is_empty() { UNASKED } else { &options.only };
+        let wanted = if options.only.is_empty() { FRONTS } else { &options.only };
         for kind in FRONTS.iter().filter(|kind| wanted.contains(kind)) {
             match kind {
                 HypervisorType::Vsphere => lab.start_vsphere(&options).await?,

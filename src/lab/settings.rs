@@ -29,7 +29,7 @@ pub(in crate::lab) fn write(endpoints: &[LabEndpoint], file: &Path, source: &Pat
             text,
             "  - name: {name}\n    type: {hypervisor}\n    {url}\n{auth}    \
              credentials: {{username: {user}, passwordFile: secrets/{name}}}\n    \
-             tls: {{pinSha256: {pin}}}\n    manage: enforce\n",
+{tls}manage: enforce\n",
             name = endpoint.name,
             hypervisor = endpoint.hypervisor,
             url = match endpoint.urls.as_slice() {
@@ -38,7 +38,11 @@ pub(in crate::lab) fn write(endpoints: &[LabEndpoint], file: &Path, source: &Pat
             },
             auth = endpoint.auth.map(|word| format!("    auth: {word}\n")).unwrap_or_default(),
             user = quoted(&endpoint.username),
-            pin = one_or_list(&endpoint.pins),
+            // Without TLS there is no certificate: messages are sealed.
+            tls = match endpoint.pins.as_slice() {
+                [] => String::new(),
+                pins => format!("tls: {{pinSha256: {}}}\n    ", one_or_list(pins)),
+            },
         );
     }
     fs::write(file, text).map_err(|source| refuse(file, source))?;

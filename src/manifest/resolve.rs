@@ -4,7 +4,8 @@
 //! caller gives no `Desired` away then. As a last guard a VM that cannot be resolved without a reason told is an error
 //! of ours, never a VM that silently leaves the desired state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::SourceText;
 use super::check::{Known, KnownTier};
@@ -46,17 +47,34 @@ pub fn resolve(
             None => unresolved(Place { file: known.written.file, spot: name.spot }, report),
         }
     }
-    let mut vms = BTreeMap::new();
+    let mut vms = Vec::with_capacity(documents.vms.len());
+    let mut shared = Shared::default();
     for written in &documents.vms {
         let spot = written.manifest.metadata.name.as_ref().map(|name| name.spot).unwrap_or_default();
-        match vm(written, known, origin(written.file, spot)) {
-            Some(vm) => {
-                vms.insert(vm.key.clone(), vm);
-            }
+        match vm(written, known, origin(written.file, spot), &mut shared) {
+            Some(vm) => vms.push((vm.key.clone(), vm)),
             None => unresolved(Place { file: written.file, spot }, report),
         }
     }
-    (tiers, vms)
+    // Collected at once, a map is packed full; grown one by one in no order, a third of it stays empty.
+    (tiers, vms.into_iter().collect())
+}
+
+/// What many VMs say alike is kept once.
+#[derive(Default)]
+struct Shared {
+    labels: BTreeSet<Arc<BTreeMap<String, String>>>,
+    ignored: BTreeSet<Arc<BTreeSet<String>>>,
+}
+
+/// The one copy of a value.
+fn one<T: Ord>(kept: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
+    if let Some(found) = kept.get(&value) {
+        return Arc::clone(found);
+    }
+    let first = Arc::new(value);
+    kept.insert(Arc::clone(&first));
+    first
 }
 
 fn unresolved(place: Place, report: &mut Report) {
@@ -143,10 +161,10 @@ fn price(written: &PriceSpec) -> Option<Price> {
     })
 }
 
-fn vm(written: &Written<VmManifest>, known: &Known<'_>, origin: Origin) -> Option<VmSpec> {
+fn vm(written: &Written<VmManifest>, known: &Known<'_>, origin: Origin, shared: &mut Shared) -> Option<VmSpec> {
     let VmManifest { api_version: _, kind: _, metadata, spec } = &written.manifest;
-    let tier_name = &spec.tier.as_ref()?.value;
-    let defaults = &known.tiers.get(tier_name.as_str())?.written.manifest.spec.defaults;
+    let tier = &known.tiers.get(spec.tier.as_ref()?.value.as_str())?.written.manifest;
+    let defaults = &tier.spec.defaults;
     let instance_type: Option<&Written<InstanceTypeManifest>> = match &spec.instance_type {
         Some(name) => Some(known.instance_types.get(name.value.as_str())?),
         None => None,
@@ -154,8 +172,11 @@ fn vm(written: &Written<VmManifest>, known: &Known<'_>, origin: Origin) -> Optio
     let size = instance_type.map(|written| &written.manifest.spec);
     Some(VmSpec {
         key: super::check::key(&written.manifest)?,
-        labels: metadata.labels.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect(),
-        tier: tier_name.clone(),
+        labels: one(
+            &mut shared.labels,
+            metadata.labels.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect(),
+        ),
+        tier: tier.metadata.name.as_ref()?.value.clone(),
         instance_type: plain(spec.instance_type.as_ref()),
         cpus: copied(spec.cpus.as_ref().or(size.and_then(|size| size.cpus.as_ref())))?,
         memory: copied(spec.memory.as_ref().or(size.and_then(|size| size.memory.as_ref())))?,
@@ -174,7 +195,7 @@ fn vm(written: &Written<VmManifest>, known: &Known<'_>, origin: Origin) -> Optio
         allow_reboot: copied(spec.allow_reboot.as_ref().or(defaults.allow_reboot.as_ref())).unwrap_or_default(),
         shutdown: shutdown(&spec.shutdown),
         delete_disks: copied(spec.delete_disks.as_ref()).unwrap_or(false),
-        ignore_drift: spec.ignore_drift.iter().map(|path| path.value.clone()).collect(),
+        ignore_drift: one(&mut shared.ignored, spec.ignore_drift.iter().map(|path| path.value.clone()).collect()),
         depends_on: spec.depends_on.iter().map(|key| key.value.clone()).collect(),
         renamed_from: spec.renamed_from.as_ref().map(|key| key.value.clone()),
         adopt: match &spec.adopt {

@@ -46,8 +46,8 @@ pub struct Origin {
 pub struct VmSpec {
     /// Its key.
     pub key: VmKey,
-    /// For people and reports.
-    pub labels: BTreeMap<String, String>,
+    /// For people and reports. Shared by VMs with the same: a fleet has few different sets.
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The tier it belongs on.
     pub tier: TierName,
     /// The instance type it came from, if any; sizes are already resolved.
@@ -80,8 +80,8 @@ pub struct VmSpec {
     pub shutdown: Shutdown,
     /// Are disks that leave the manifest deleted (else detached and kept)?
     pub delete_disks: bool,
-    /// Paths such as `power` or `nics/eth0/mac`: used at creation only.
-    pub ignore_drift: BTreeSet<String>,
+    /// Paths such as `power` or `nics/eth0/mac`: used at creation only. Shared as `labels` are.
+    pub ignore_drift: Arc<BTreeSet<String>>,
     /// Keys that must be in place first.
     pub depends_on: BTreeSet<VmKey>,
     /// The key this VM had before.

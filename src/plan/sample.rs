@@ -1,6 +1,7 @@
 //! Small worlds of plain values for the unit tests of the core: one tier, one endpoint, VMs that are as applied.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -79,7 +80,7 @@ pub fn tier(name: &str, endpoints: &[&str]) -> Tier {
 pub fn spec(name: &str) -> VmSpec {
     VmSpec {
         key: key(name),
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         tier: tier_name("t1"),
         instance_type: None,
         cpus: 2,
@@ -96,7 +97,7 @@ pub fn spec(name: &str) -> VmSpec {
         allow_reboot: AllowReboot::Never,
         shutdown: Shutdown::default(),
         delete_disks: false,
-        ignore_drift: BTreeSet::new(),
+        ignore_drift: Arc::default(),
         depends_on: BTreeSet::new(),
         renamed_from: None,
         adopt: None,

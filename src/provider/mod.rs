@@ -15,8 +15,11 @@
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
+mod cloud_init;
+pub mod hyperv;
 pub mod vsphere;
 mod wrap;
+pub mod xenserver;
 
 use std::sync::Arc;
 
@@ -32,16 +35,8 @@ use crate::settings::EndpointSettings;
 pub fn connect(settings: &EndpointSettings) -> Result<Arc<dyn Provider>, ProviderError> {
     let provider: Arc<dyn Provider> = match settings.hypervisor {
         HypervisorType::Vsphere => Arc::new(vsphere::Vsphere::new(settings)?),
-        HypervisorType::Hyperv | HypervisorType::Xenserver => {
-            return Err(ProviderError {
-                kind: ErrorKind::Unsupported,
-                endpoint: settings.name.clone(),
-                operation: "connect".to_owned(),
-                vm: None,
-                message: format!("this version speaks vsphere only, not {}", settings.hypervisor),
-                source: None,
-            });
-        }
+        HypervisorType::Xenserver => Arc::new(xenserver::Xenserver::new(settings)?),
+        HypervisorType::Hyperv => Arc::new(hyperv::Hyperv::new(settings)?),
     };
     Ok(Arc::new(wrap::Wrapped::new(provider, settings)))
 }

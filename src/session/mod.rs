@@ -146,7 +146,7 @@ impl Session {
         }
     }
 
-    /// With a journal at hand, which must be that of the settings' stateDir: for tests and embedders.
+    /// With a journal at hand, in place of the one in the settings' stateDir: for tests and embedders.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
         self.journal = OnceCell::new_with(Some(Arc::new(journal)));

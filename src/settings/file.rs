@@ -12,6 +12,8 @@ use crate::manifest::tree::Spot;
 use crate::model::{EndpointName, HypervisorType};
 use crate::plan::{EndpointState, Manage};
 
+use super::Auth;
+
 /// Most steps at a time on one endpoint: more only fills the server's own queue.
 const MOST_PARALLEL: u32 = 64;
 
@@ -34,16 +36,6 @@ impl Words for Manage {
 impl Words for EndpointState {
     const WORDS: &'static [(&'static str, Self)] =
         &[("active", Self::Active), ("maintenance", Self::Maintenance), ("retired", Self::Retired)];
-}
-
-/// How a Hyper-V endpoint is logged in to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub(super) enum Auth {
-    /// NTLMv2 with sealing.
-    Ntlm,
-    /// Basic over TLS.
-    Basic,
 }
 
 impl Words for Auth {
@@ -70,6 +62,7 @@ pub(super) struct WrittenEndpoint {
     pub(super) name: Option<At<EndpointName>>,
     pub(super) hypervisor: Option<HypervisorType>,
     pub(super) urls: Vec<String>,
+    pub(super) auth: Option<Auth>,
     pub(super) credentials: WrittenCredentials,
     pub(super) pins: Vec<[u8; 32]>,
     pub(super) ca_file: Option<String>,
@@ -153,27 +146,48 @@ fn endpoints(reader: &mut Reader<'_>, slot: Slot<'_>) -> Vec<WrittenEndpoint> {
 fn endpoint(reader: &mut Reader<'_>, mut fields: Fields<'_>) -> WrittenEndpoint {
     let name = fields.need(reader, "name", Reader::endpoint_name);
     let hypervisor = fields.required(reader, "type").and_then(|slot| reader.word(slot));
-    auth(reader, &mut fields, hypervisor);
+    let auth = auth(reader, &mut fields, hypervisor);
     let credentials = fields.required(reader, "credentials").map(|slot| credentials(reader, slot)).unwrap_or_default();
     let (pins, ca_file) = fields.optional("tls").map(|slot| tls(reader, slot)).unwrap_or_default();
     let manage = fields.optional("manage").and_then(|slot| reader.word(slot));
     let state = fields.optional("state").and_then(|slot| reader.word(slot));
     // Last, when every other field is known: a misspelt `url` is told as unknown, not as missing too.
-    let urls = urls(reader, &mut fields);
+    let urls = urls(reader, &mut fields, Seal::of(hypervisor, auth));
     fields.finish(reader);
-    WrittenEndpoint { name, hypervisor, urls, credentials, pins, ca_file, manage, state }
+    WrittenEndpoint { name, hypervisor, urls, auth, credentials, pins, ca_file, manage, state }
 }
 
-fn urls(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Vec<String> {
+/// What keeps messages from being read on the way where TLS does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seal {
+    /// Nothing: TLS it must be.
+    None,
+    /// NTLM seals each message of WS-Management ([MS-WSMV] 2.2.9.1), so plain HTTP is as good.
+    Ntlm,
+    /// A Hyper-V endpoint that logs in with Basic, which sends the password as it is.
+    Basic,
+}
+
+impl Seal {
+    fn of(hypervisor: Option<HypervisorType>, auth: Option<Auth>) -> Self {
+        match (hypervisor, auth.unwrap_or_default()) {
+            (Some(HypervisorType::Hyperv), Auth::Ntlm) => Self::Ntlm,
+            (Some(HypervisorType::Hyperv), Auth::Basic) => Self::Basic,
+            _ => Self::None,
+        }
+    }
+}
+
+fn urls(reader: &mut Reader<'_>, fields: &mut Fields<'_>, seal: Seal) -> Vec<String> {
     let (one, many) = (fields.optional("url"), fields.optional("urls"));
     match (one, many) {
-        (Some(slot), None) => url(reader, slot).into_iter().collect(),
+        (Some(slot), None) => url(reader, slot, seal).into_iter().collect(),
         (None, Some(slot)) => {
             let items = reader.list(slot).unwrap_or_default();
             if items.is_empty() {
                 reader.error(slot.key, codes::URLS, "`urls` needs at least one URL");
             }
-            items.into_iter().filter_map(|item| url(reader, item)).collect()
+            items.into_iter().filter_map(|item| url(reader, item, seal)).collect()
         }
         (Some(_), Some(many)) => {
             reader.error(many.key, codes::URLS, "an endpoint has `url` or `urls`, not both");
@@ -188,7 +202,7 @@ fn urls(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Vec<String> {
     }
 }
 
-fn url(reader: &mut Reader<'_>, slot: Slot<'_>) -> Option<String> {
+fn url(reader: &mut Reader<'_>, slot: Slot<'_>, seal: Seal) -> Option<String> {
     let text = reader.line(slot)?;
     let mut refuse = |why: &str, hint: &str| {
         reader.error(slot.node.spot, codes::URL, format!("`{}`: {why}", shown(slot.name))).hint(hint);
@@ -200,11 +214,26 @@ fn url(reader: &mut Reader<'_>, slot: Slot<'_>) -> Option<String> {
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("a URL must not hold an account", "put it into `credentials`");
     }
-    if url.scheme() != "https" {
-        return refuse(
-            "endpoints are reached by https only",
-            "there is no insecure way; pin a self-signed certificate",
-        );
+    match (url.scheme(), seal) {
+        ("https", _) | ("http", Seal::Ntlm) => {}
+        ("http", Seal::Basic) => {
+            return refuse(
+                "with `auth: basic` this endpoint is reached by https only",
+                "`auth: ntlm` seals each message, and may go over http",
+            );
+        }
+        (_, Seal::Ntlm) => {
+            return refuse(
+                "endpoints are reached by https, or http sealed by NTLM",
+                "such as https://hv01.lab:5986/wsman",
+            );
+        }
+        _ => {
+            return refuse(
+                "endpoints are reached by https only",
+                "there is no insecure way; pin a self-signed certificate",
+            );
+        }
     }
     if url.host_str().is_none_or(str::is_empty) || url.query().is_some() || url.fragment().is_some() {
         return refuse("this is not the URL of a server", "such as https://vc.corp/sdk");
@@ -212,13 +241,14 @@ fn url(reader: &mut Reader<'_>, slot: Slot<'_>) -> Option<String> {
     Some(text)
 }
 
-/// `auth` is a word of Hyper-V alone. It is checked here and goes no further, since no provider of this version reads it.
-fn auth(reader: &mut Reader<'_>, fields: &mut Fields<'_>, hypervisor: Option<HypervisorType>) {
-    let Some(slot) = fields.optional("auth") else { return };
+/// `auth` is a word of Hyper-V alone.
+fn auth(reader: &mut Reader<'_>, fields: &mut Fields<'_>, hypervisor: Option<HypervisorType>) -> Option<Auth> {
+    let slot = fields.optional("auth")?;
     let word: Option<Auth> = reader.word(slot);
     if let (Some(_), Some(HypervisorType::Vsphere | HypervisorType::Xenserver)) = (word, hypervisor) {
         reader.error(slot.key, codes::UNKNOWN_FIELD, "`auth` is for endpoints of type hyperv only");
     }
+    word
 }
 
 fn credentials(reader: &mut Reader<'_>, slot: Slot<'_>) -> WrittenCredentials {

@@ -52,6 +52,8 @@ pub struct EndpointSettings {
     pub hypervisor: HypervisorType,
     /// One, or several of one cluster or pool.
     pub urls: Vec<String>,
+    /// How it is logged in to, where its hypervisor knows several ways.
+    pub auth: Auth,
     /// The account.
     pub username: String,
     /// Where its password comes from.
@@ -64,6 +66,17 @@ pub struct EndpointSettings {
     pub state: EndpointState,
     /// Steps at a time.
     pub parallel: usize,
+}
+
+/// How a Hyper-V endpoint is logged in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, schemars::JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Auth {
+    /// NTLMv2: sealed over HTTP, bound to the certificate over HTTPS.
+    #[default]
+    Ntlm,
+    /// Basic, over TLS only.
+    Basic,
 }
 
 /// Where a password comes from; read at each login, so that a rotated one is taken up.
@@ -184,10 +197,11 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 impl EndpointSettings {
     /// Is it reached in the same way? Who may change it, and whether it is counted on, is no part of that.
     pub fn connects_like(&self, other: &Self) -> bool {
-        let Self { name, hypervisor, urls, username, password, trust, manage: _, state: _, parallel } = self;
+        let Self { name, hypervisor, urls, auth, username, password, trust, manage: _, state: _, parallel } = self;
         *name == other.name
             && *hypervisor == other.hypervisor
             && *urls == other.urls
+            && *auth == other.auth
             && *username == other.username
             && *password == other.password
             && *trust == other.trust

@@ -179,6 +179,7 @@ fn resolve_endpoint(
         name: written.name?.value,
         hypervisor: written.hypervisor?,
         urls: written.urls,
+        auth: written.auth.unwrap_or_default(),
         username: credentials.username?,
         password,
         trust,

@@ -4,7 +4,7 @@
 
 use schemars::JsonSchema;
 
-use super::file::Auth;
+use super::Auth;
 use crate::manifest::schema::{DurationText, EndpointText, PlainText, ProjectText, of};
 use crate::model::HypervisorType;
 use crate::plan::{EndpointState, Manage};

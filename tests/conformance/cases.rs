@@ -129,6 +129,13 @@ async fn make(subject: &Subject, name: &str) -> (Wanted, ObservedVm) {
     (wanted, vm)
 }
 
+/// A VM whose disks come and go only while it is off is off, as a plan would see to.
+async fn ready_for_disks(subject: &Subject, wanted: &Wanted, vm: &ObservedVm) {
+    if !config(vm).hot.disks {
+        done(subject, wanted, vec![Operation::Stop(HARD)]).await;
+    }
+}
+
 async fn done(subject: &Subject, wanted: &Wanted, operations: Vec<Operation>) -> Vec<&'static str> {
     let (kept, outcome) = execute(subject.provider.as_ref(), wanted, operations).await;
     outcome.unwrap();
@@ -314,6 +321,7 @@ async fn hardware_changes_with_its_mark(subject: &Subject) {
 
 async fn a_detached_disk_is_kept_and_comes_back(subject: &Subject) {
     let (wanted, vm) = make(subject, "detach-1").await;
+    ready_for_disks(subject, &wanted, &vm).await;
     let before = config(&vm).disks[1].clone();
     let changes = vec![Change::DetachDisk(disk_at(&vm, "data"))];
     done(subject, &wanted, vec![Operation::Reconfigure { changes, mark: Box::new(next(&vm)) }]).await;
@@ -403,6 +411,7 @@ async fn rights_are_told(subject: &Subject) {
 
 async fn a_disk_is_deleted_when_asked(subject: &Subject) {
     let (wanted, vm) = make(subject, "delete-disk-1").await;
+    ready_for_disks(subject, &wanted, &vm).await;
     let mut mark = next(&vm);
     mark.disks.remove("data");
     let changes = vec![Change::DeleteDisk(disk_at(&vm, "data"))];

@@ -75,7 +75,7 @@ pub async fn execute_some(
     let kept = Kept { allowed, ..Kept::default() };
     let step = vm.step(operations);
     let secret = Secret::new("#cloud-config\n# user-data-canary\n".to_owned());
-    let order = Order { step: &step, user_data: Some(&secret) };
+    let order = Order { step: &step, user_data: vm.cloud_init.then_some(&secret) };
     let outcome = provider.execute(&order, &kept).await;
     (kept, outcome)
 }
@@ -87,6 +87,8 @@ pub struct Wanted {
     pub identity: Uuid,
     /// Its own id, once known: beforehand where it is ours to choose.
     own_id: Mutex<Option<OwnId>>,
+    /// Whether cloud-init data goes with it; off where the provider says that it cannot.
+    pub cloud_init: bool,
 }
 
 impl Wanted {
@@ -100,7 +102,7 @@ impl Wanted {
     /// One whose own id the hypervisor tells once it is there.
     pub fn told(name: &str) -> Self {
         let identity = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        Self { name: name.to_owned(), identity, own_id: Mutex::new(None) }
+        Self { name: name.to_owned(), identity, own_id: Mutex::new(None), cloud_init: true }
     }
 
     /// Notes the own id that the hypervisor gave.
@@ -163,7 +165,8 @@ impl Wanted {
             name: name.to_owned(),
             network: NetworkTarget { name: network.to_owned(), vlan: None },
             mac: None,
-            addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
+            // Addresses are told to the guest by cloud-init.
+            addresses: addresses.iter().filter(|_| self.cloud_init).map(|text| (*text).to_owned()).collect(),
             gateway: None,
         };
         CreateVm {
@@ -180,7 +183,7 @@ impl Wanted {
             disks: vec![disk("root", 12), disk("data", 3)],
             image_disks: usize::from(image.is_some()),
             nics: vec![nic("eth0", &["10.0.0.5/24"]), nic("eth1", &[])],
-            cloud_init: true,
+            cloud_init: self.cloud_init,
             start: true,
             mark: Box::new(self.mark(1, &["root", "data"], &["eth0", "eth1"])),
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tierwright::lab::{ESXI, Lab, LabEndpoint, LabOptions, VCENTER};
+use tierwright::lab::{ESXI, HYPERV, HYPERV_CLUSTER, Lab, LabEndpoint, LabOptions, VCENTER, XENSERVER};
 use tierwright::model::{EndpointName, HypervisorType, Placement, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Trust};
 
 use crate::peer::Vcsim;
 use crate::recorder::Wanted;
@@ -18,10 +18,21 @@ pub enum Kind {
     VcsimEsxi,
     LabVcenter,
     LabEsxi,
+    LabHyperv,
+    LabHypervCluster,
+    LabXenserver,
 }
 
 /// The list.
-pub const ALL: &[Kind] = &[Kind::LabVcenter, Kind::LabEsxi, Kind::VcsimVcenter, Kind::VcsimEsxi];
+pub const ALL: &[Kind] = &[
+    Kind::LabVcenter,
+    Kind::LabEsxi,
+    Kind::LabHyperv,
+    Kind::LabHypervCluster,
+    Kind::LabXenserver,
+    Kind::VcsimVcenter,
+    Kind::VcsimEsxi,
+];
 
 impl Kind {
     pub const fn name(self) -> &'static str {
@@ -30,6 +41,9 @@ impl Kind {
             Self::VcsimEsxi => "vcsim ESXi",
             Self::LabVcenter => "lab vCenter",
             Self::LabEsxi => "lab ESXi",
+            Self::LabHyperv => "lab Hyper-V",
+            Self::LabHypervCluster => "lab HV cluster",
+            Self::LabXenserver => "lab XenServer",
         }
     }
 }
@@ -84,14 +98,19 @@ impl Subject {
                     server: Server::Vcsim(vcsim),
                 })
             }
+            Kind::LabXenserver => Some(Self::pool(LabOptions::default()).await),
             Kind::LabVcenter => Some(Self::lab(LabOptions::default()).await),
+            Kind::LabHyperv => Some(Self::hyperv(LabOptions::default()).await),
+            Kind::LabHypervCluster => {
+                Some(Self::hyperv(LabOptions { hyperv_nodes: 2, vms: 3, ..LabOptions::default() }).await)
+            }
             Kind::LabEsxi => {
                 let options = LabOptions { esxi: true, ..LabOptions::default() };
                 let lab = Lab::start(options).await.expect("the lab starts");
                 let endpoint =
                     lab.endpoints().into_iter().find(|endpoint| endpoint.name == ESXI).expect("an ESXi front");
                 Some(Self {
-                    provider: connect(&endpoint),
+                    provider: connect_to(&endpoint),
                     placement: Placement { storage: Some("datastore1".to_owned()), ..Placement::default() },
                     networks: ["VM Network", "PG-APP-10"],
                     image: "none",
@@ -99,6 +118,28 @@ impl Subject {
                 })
             }
         }
+    }
+
+    /// The lab's Hyper-V host, or its cluster.
+    pub async fn hyperv(options: LabOptions) -> Self {
+        let cluster = options.hyperv_nodes > 0;
+        let lab =
+            Lab::start(LabOptions { only: vec![HypervisorType::Hyperv], ..options }).await.expect("the lab starts");
+        let name = if cluster { HYPERV_CLUSTER } else { HYPERV };
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == name).expect("a Hyper-V front");
+        let (folder, image) = if cluster {
+            (r"C:\ClusterStorage\Volume1\Hyper-V", r"C:\ClusterStorage\Volume1\Images\debian-12.vhdx")
+        } else {
+            (r"D:\Hyper-V", r"D:\Images\debian-12.vhdx")
+        };
+        let placement = Placement {
+            host: cluster.then(|| "HVC01".to_owned()),
+            path: Some(folder.to_owned()),
+            storage: Some(folder.to_owned()),
+            ..Placement::default()
+        };
+        let provider = connect_to(&endpoint);
+        Self { provider, placement, networks: ["vSwitch-QA", "vSwitch-Lab"], image, server: Server::Lab(lab) }
     }
 
     /// The lab's vCenter.
@@ -113,9 +154,23 @@ impl Subject {
             ..Placement::default()
         };
         Self {
-            provider: connect(&endpoint),
+            provider: connect_to(&endpoint),
             placement,
             networks: ["PG-DB-20", "PG-APP-10"],
+            image: "tmpl-debian-12",
+            server: Server::Lab(lab),
+        }
+    }
+
+    /// The lab's XenServer pool.
+    pub async fn pool(options: LabOptions) -> Self {
+        let options = LabOptions { only: vec![HypervisorType::Xenserver], ..options };
+        let lab = Lab::start(options).await.expect("the lab starts");
+        let endpoint = lab.endpoints().into_iter().find(|endpoint| endpoint.name == XENSERVER).expect("a pool");
+        Self {
+            provider: connect_to(&endpoint),
+            placement: Placement { storage: Some("sr-hosted".to_owned()), ..Placement::default() },
+            networks: ["hosted-public", "hosted-private"],
             image: "tmpl-debian-12",
             server: Server::Lab(lab),
         }
@@ -124,7 +179,9 @@ impl Subject {
     /// A VM to be made there.
     pub async fn wanted(&self, name: &str) -> Wanted {
         let capabilities = self.provider.capabilities().await.expect("it answers");
-        if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) }
+        let mut wanted = if capabilities.own_id_is_identity { Wanted::new(name) } else { Wanted::told(name) };
+        wanted.cloud_init = capabilities.cloud_init;
+        wanted
     }
 
     /// The lab behind it.
@@ -137,25 +194,27 @@ impl Subject {
 
     /// A provider of its own for the same lab, as a new process has: it remembers nothing.
     pub fn fresh(&self) -> Arc<dyn Provider> {
-        connect(&self.of_lab().endpoints()[0])
+        connect_to(&self.of_lab().endpoints()[0])
     }
 }
 
-fn connect(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
-    let mut pin = [0; 32];
-    for (at, byte) in pin.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&endpoint.pins[0][at * 2..at * 2 + 2], 16).expect("hex");
-    }
+/// A provider for a front.
+pub fn connect_to(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
     let settings = EndpointSettings {
         name: EndpointName::new(&endpoint.name).expect("a name"),
-        hypervisor: HypervisorType::Vsphere,
+        hypervisor: endpoint.hypervisor,
         urls: endpoint.urls.clone(),
+        auth: if endpoint.auth == Some("basic") { Auth::Basic } else { Auth::Ntlm },
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
-        trust: Trust::Pins(vec![pin]),
+        trust: Trust::Pins(endpoint.pins.iter().map(|pin| bytes(pin)).collect()),
         manage: Manage::Enforce,
         state: EndpointState::Active,
         parallel: 8,
     };
     provider::connect(&settings).expect("settings are good")
+}
+
+pub fn bytes(hex: &str) -> [u8; 32] {
+    std::array::from_fn(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).expect("hex"))
 }

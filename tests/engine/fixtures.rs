@@ -311,7 +311,7 @@ pub fn memory_of(vm: &ObservedVm) -> Bytes {
 pub fn spec(key_text: &str) -> VmSpec {
     VmSpec {
         key: key(key_text),
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         tier: tier(),
         instance_type: None,
         cpus: 2,
@@ -328,7 +328,7 @@ pub fn spec(key_text: &str) -> VmSpec {
         allow_reboot: tierwright::model::AllowReboot::Never,
         shutdown: GuestShutdown::default(),
         delete_disks: false,
-        ignore_drift: BTreeSet::new(),
+        ignore_drift: Arc::default(),
         depends_on: BTreeSet::new(),
         renamed_from: None,
         adopt: None,

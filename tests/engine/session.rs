@@ -11,7 +11,7 @@ use tierwright::model::{EndpointName, HypervisorType, Secret, VmKey};
 use tierwright::outcome;
 use tierwright::plan::{Action, BlockCode, EndpointState, Limits, Manage, Plan};
 use tierwright::session::{Look, LookRequest, Session};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Settings, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Settings, Trust};
 use tierwright::shutdown::Shutdown;
 
 use crate::fixtures::{INSTALLATION, memory_of, noon, own_id, told};
@@ -52,6 +52,7 @@ pub fn settings_of(dir: &Path, endpoints: &[&str], manage: Manage) -> Settings {
         name: EndpointName::new(name).unwrap(),
         hypervisor: HypervisorType::Vsphere,
         urls: vec![format!("https://{name}.invalid/sdk")],
+        auth: Auth::default(),
         username: "test".into(),
         password: PasswordFrom::Given(Secret::new("canary-password".into())),
         trust: Trust::SystemRoots,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tierwright::diagnostic::{self, Style};
 use tierwright::plan::{EndpointState, Manage};
-use tierwright::settings::{Environment, PasswordFrom, Settings, SettingsError, Trust, parse};
+use tierwright::settings::{Auth, Environment, PasswordFrom, Settings, SettingsError, Trust, parse};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/settings")
@@ -31,13 +31,15 @@ fn a_whole_file_means_what_it_says() {
     assert_eq!(settings.state_dir, Path::new("/var/lib/tierwright-prod"));
     assert_eq!(settings.interval, Duration::from_mins(5));
     assert_eq!(settings.limits.destroys_per_day, 5);
-    let [vc, hv, xs] = settings.endpoints.as_slice() else { panic!("three endpoints") };
+    let [vc, hv, sealed, basic, xs] = settings.endpoints.as_slice() else { panic!("five endpoints") };
     assert!(matches!(&vc.password, PasswordFrom::File(path) if path == Path::new("/etc/tierwright/secrets/vc-prod")));
     assert!(matches!(&vc.trust, Trust::Pins(pins) if pins[0][..2] == [0x0f, 0x1e]));
     assert_eq!((vc.manage, vc.parallel), (Manage::Enforce, 2));
     assert_eq!(hv.urls.len(), 2);
     assert!(matches!(&hv.password, PasswordFrom::Env(name) if name == "HV_PASSWORD"));
     assert_eq!(hv.trust, Trust::CaFile("/etc/tierwright/ca.pem".into()));
+    assert_eq!((hv.auth, sealed.auth, basic.auth), (Auth::Ntlm, Auth::Ntlm, Auth::Basic));
+    assert!(sealed.urls[0].starts_with("http://"));
     assert_eq!((xs.manage, xs.state, &xs.trust), (Manage::Suggest, EndpointState::Maintenance, &Trust::SystemRoots));
 }
 

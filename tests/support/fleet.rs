@@ -76,7 +76,7 @@ pub fn tier(name: &str, endpoints: &[&str]) -> Tier {
 pub fn spec(name: &str) -> VmSpec {
     VmSpec {
         key: key(name),
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         tier: tier_name("tier-1"),
         instance_type: None,
         cpus: 2,
@@ -93,7 +93,7 @@ pub fn spec(name: &str) -> VmSpec {
         allow_reboot: AllowReboot::Never,
         shutdown: Shutdown::default(),
         delete_disks: false,
-        ignore_drift: BTreeSet::new(),
+        ignore_drift: Arc::default(),
         depends_on: BTreeSet::new(),
         renamed_from: None,
         adopt: None,

@@ -1,7 +1,7 @@
 //! A world of plain values: executes a plan as correct providers would, and remembers as the journal does.
 
 use jiff::Timestamp;
-use tierwright::inventory::{Inventory, Observed, View};
+use tierwright::inventory::{Inventory, Missing, Observed, View};
 use tierwright::mark::Mark;
 use tierwright::model::{EndpointName, ObservedDisk, ObservedVm, OwnId, PowerState};
 use tierwright::plan::{Action, CreateVm, Destroyed, History, Operation, Plan, Precondition, Step, memory};
@@ -157,6 +157,8 @@ impl World {
             Operation::Destroy { disks } => {
                 machine.check_destroy(disks, &others);
                 observed.vms.remove(index);
+                // Asked for by id, a server says so from now on.
+                observed.missing.insert(id.clone(), Missing::NotFound);
             }
         }
         self.shelf = detached;

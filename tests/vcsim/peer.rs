@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use tierwright::model::{EndpointName, HypervisorType, Secret};
 use tierwright::plan::{EndpointState, Manage};
 use tierwright::provider::{self, Provider};
-use tierwright::settings::{EndpointSettings, PasswordFrom, Trust};
+use tierwright::settings::{Auth, EndpointSettings, PasswordFrom, Trust};
 
 /// A running vcsim.
 pub struct Vcsim {
@@ -46,6 +46,7 @@ impl Vcsim {
             name: EndpointName::new("vcsim").expect("a name"),
             hypervisor: HypervisorType::Vsphere,
             urls: vec![self.url.clone()],
+            auth: Auth::default(),
             username: "user".to_owned(),
             password: PasswordFrom::Given(Secret::new("pass".to_owned())),
             trust: Trust::Pins(vec![self.pin]),

@@ -41,7 +41,7 @@ fn missing(tier: &Tier, observed: &Observed) -> Vec<String> {
     }
     let storage = tier.storage.iter().map(|(name, target)| (name.as_str(), target));
     for (name, target) in storage.chain(tier.placement.storage.iter().map(|target| ("of placement", target))) {
-        if !catalog.storage.iter().any(|there| *there.name == **target) {
+        if catalog.storage_of(target).is_none() {
             missing.push(format!("storage {name} ({target})"));
         }
     }
@@ -50,8 +50,7 @@ fn missing(tier: &Tier, observed: &Observed) -> Vec<String> {
 }
 
 fn has_image(observed: &Observed, source: &str) -> bool {
-    observed.catalog.images.iter().any(|image| *image.source == *source)
-        || observed.vms.iter().any(|vm| *vm.name == *source)
+    observed.catalog.image_of(source).is_some() || observed.vms.iter().any(|vm| *vm.name == *source)
 }
 
 fn missing_placement(tier: &Tier, catalog: &Catalog) -> Vec<String> {

@@ -11,32 +11,38 @@ use crate::model::HypervisorType;
 
 /// Name of the cluster itself.
 const CLUSTER: &str = "hv-cluster";
+/// Added to the lab's seed, so that the worlds of other fronts draw other ids.
+const SITES: u64 = 0x4856_0000_0000;
+/// Numbers of sites that are no host's.
+const SEALED_SITE: usize = 1_000_000;
+const CLUSTER_SITE: usize = 1_000_001;
 
 impl Lab {
     /// Hosts and a cluster, as the options say.
     pub(in crate::lab) async fn start_hyperv(&mut self, options: &LabOptions) -> Result<(), LabError> {
         for number in 1..=options.hyperv_hosts {
             let name = if number == 1 { HYPERV.to_owned() } else { format!("{HYPERV}-{number}") };
-            let host = format!("HV{number:02}");
-            let wish = seed::Wish {
-                seed: options.seed.wrapping_add(u64::try_from(number - 1).unwrap_or(0)),
-                vms: options.vms,
-                hosts: std::slice::from_ref(&host),
-                cluster: false,
-            };
-            let world = self.handle(seed::world(&wish, self.clock.now_ms()), options);
+            let world = self.site(options, number, &[format!("HV{number:02}")]);
             self.start_hosts(options, &name, &world, true).await?;
             if number == 1 {
+                let world = self.site(options, SEALED_SITE, &["HVHTTP".to_owned()]);
                 self.start_hosts(options, HYPERV_SEALED, &world, false).await?;
             }
         }
         if options.hyperv_nodes > 0 {
             let hosts: Vec<String> = (1..=options.hyperv_nodes).map(|number| format!("HVC{number:02}")).collect();
-            let wish = seed::Wish { seed: options.seed, vms: options.vms, hosts: &hosts, cluster: true };
-            let world = self.handle(seed::world(&wish, self.clock.now_ms()), options);
+            let world = self.site(options, CLUSTER_SITE, &hosts);
             self.start_hosts(options, HYPERV_CLUSTER, &world, true).await?;
         }
         Ok(())
+    }
+
+    /// A world of its own. No two sites of a lab may draw the same ids.
+    fn site(&self, options: &LabOptions, number: usize, hosts: &[String]) -> WorldHandle {
+        let own = SITES.wrapping_add(u64::try_from(number).unwrap_or(0));
+        let cluster = number == CLUSTER_SITE;
+        let wish = seed::Wish { seed: options.seed.wrapping_add(own), vms: options.vms, hosts, cluster };
+        self.handle(seed::world(&wish, self.clock.now_ms()), options)
     }
 
     /// One endpoint: each host of a world behind a listener of its own.
@@ -60,8 +66,7 @@ impl Lab {
             listeners.push((host, listener));
         }
         let scheme = if tls { "https" } else { "http" };
-        // One account: the two ways to the same host lead to the same machine.
-        let (username, password) = options.login(if name == HYPERV_SEALED { HYPERV } else { name }, "svc-tierwright");
+        let (username, password) = options.login(name, "svc-tierwright");
         let endpoint = LabEndpoint {
             name: name.into(),
             hypervisor: HypervisorType::Hyperv,

@@ -277,6 +277,9 @@ impl World {
         }
         vm.bios_uuid = self.fresh_uuid();
         vm.snapshots.clear();
+        if let Some(wmi) = &mut vm.wmi {
+            wmi.role = None;
+        }
         let mut taken: Vec<Arc<str>> = Vec::new();
         for disk in &mut vm.disks {
             disk.file = self.copy_file(&disk.file, name, &taken);
@@ -339,7 +342,7 @@ struct Shared {
 
 impl WorldHandle {
     /// Wraps a world.
-    pub(in crate::lab) fn new(world: World, clock: LabClock, faults: super::faults::Faults) -> Self {
+    pub fn new(world: World, clock: LabClock, faults: super::faults::Faults) -> Self {
         let changed = watch::Sender::new(world.change);
         Self(Arc::new(Shared { world: Mutex::new(world), clock, faults, changed }))
     }

@@ -99,11 +99,22 @@ pub fn take_approved<'a>(
             census.count(endpoint, vm, known);
         }
     }
-    census.index.sort_unstable();
+    census.put_in_order();
     census
 }
 
 impl<'a> Census<'a> {
+    /// By key; VMs of one key by endpoint, id and name, since two that share an id come in any order.
+    fn put_in_order(&mut self) {
+        let seen = &self.seen;
+        let place = |position: u32| {
+            seen.get(position as usize).map(|seen| (seen.endpoint, &seen.vm.id, &seen.vm.name, &seen.vm.handle))
+        };
+        self.index.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| place(a.1).cmp(&place(b.1))));
+        self.newborn.sort_by_key(|newborn| (newborn.endpoint, &newborn.vm.id, &newborn.vm.name, &newborn.vm.handle));
+        self.past.put_in_order();
+    }
+
     fn count(&mut self, endpoint: &'a EndpointName, vm: &'a ObservedVm, known: Option<&'a LastVm>) {
         let Some(config) = vm.readable() else { return self.past.stripped(endpoint, vm, known, LostMark::Unknown) };
         let head = config.mark.as_deref().and_then(Head::read);
@@ -225,6 +236,9 @@ impl<'a> Census<'a> {
                 for vm in self.inventory.observed(endpoint).iter().flat_map(|observed| &observed.vms) {
                     by_id.entry(vm.id.as_str()).or_default().push((endpoint, vm));
                 }
+            }
+            for same in by_id.values_mut().filter(|same| same.len() > 1) {
+                same.sort_by_key(|(endpoint, vm)| (*endpoint, &vm.name, &vm.handle));
             }
             by_id
         })

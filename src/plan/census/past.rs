@@ -23,7 +23,7 @@ pub struct Unlisted<'a> {
 /// What is known of a VM that is not listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
-    /// We deleted it, or two direct reads in a row said it is not there.
+    /// Two direct reads in a row said it is not there, or one after we deleted it.
     Gone,
     /// It cannot be told.
     Unknown(Doubt),
@@ -76,6 +76,13 @@ impl<'a> Past<'a> {
         }
     }
 
+    /// VMs of one key in one order, whatever order they were listed in.
+    pub(super) fn put_in_order(&mut self) {
+        for all in self.stripped.values_mut().filter(|all| all.len() > 1) {
+            all.sort_by_key(|stripped| (stripped.endpoint, &stripped.vm.id, &stripped.vm.name, &stripped.vm.handle));
+        }
+    }
+
     /// A VM that was ours when last seen and is listed without its mark.
     pub(super) fn stripped(
         &mut self,
@@ -95,9 +102,6 @@ fn proof(endpoint: &EndpointName, known: &LastVm, sight: Option<&Sight<'_>>, his
     let ours = |destroyed: &&crate::plan::Destroyed| {
         destroyed.deleted && destroyed.endpoint == *endpoint && destroyed.own_id == known.id
     };
-    if history.destroys.iter().any(|destroyed| ours(&destroyed)) {
-        return Proof::Gone;
-    }
     let unknown = |code, why, digest| Proof::Unknown(Doubt { code, why, digest });
     let Some(sight) = sight else {
         let why = format!(
@@ -115,7 +119,9 @@ fn proof(endpoint: &EndpointName, known: &LastVm, sight: Option<&Sight<'_>>, his
     }
     let code = crate::plan::BlockCode::VmUnknown;
     match sight.observed().and_then(|observed| observed.missing.get(&known.id)) {
-        Some(Missing::NotFound) if known.missing_once => Proof::Gone,
+        // That we deleted it is one answer of the two. Alone it proves nothing: the record is made before the call, which
+        // may have been refused or lost.
+        Some(Missing::NotFound) if known.missing_once || history.destroys.iter().any(|it| ours(&it)) => Proof::Gone,
         Some(Missing::NotFound) => unknown(
             code,
             format!("its VM {} is not found on {endpoint}; the next complete inventory must say so too", known.id),

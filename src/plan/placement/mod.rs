@@ -71,7 +71,7 @@ pub fn choose<'a>(
     let observed = endpoints.iter().find(|(endpoint, _)| *endpoint == best.endpoint).map(|(_, observed)| *observed);
     let image_disks = observed.and_then(|observed| image_disks(spec, tier, observed)).map_or(0, |disks| disks.len());
     ledger.take_memory(best.endpoint, &best.host.name, spec.memory);
-    for (storage, bytes) in demand(&spec.disks, tier, best.storage.as_ref()) {
+    for (storage, bytes) in demand(&spec.disks, tier, best.storage.as_ref(), observed) {
         ledger.take_storage(best.endpoint, &storage, bytes);
     }
     let placement = Placement {
@@ -168,7 +168,7 @@ fn no_room(spec: &VmSpec, endpoint: &EndpointName, lacks: &[String]) -> No {
     No::flat(BlockCode::NoRoom, why)
 }
 
-/// Storage for the disks that name none (`None`: the hypervisor has a path instead), if all disks fit.
+/// Storage for the disks that name none (`None`: the endpoint lists none), if all disks fit.
 fn storage_for<'a>(
     spec: &VmSpec,
     tier: &Tier,
@@ -177,7 +177,7 @@ fn storage_for<'a>(
     ledger: &mut Ledger<'a>,
 ) -> Result<Option<Arc<str>>, String> {
     let stores = &observed.catalog.storage;
-    if stores.is_empty() || tier.placement.path.is_some() {
+    if stores.is_empty() {
         return Ok(None);
     }
     let reachable = |name: &str| {
@@ -185,7 +185,7 @@ fn storage_for<'a>(
             .iter()
             .find(|store| &*store.name == name && targets::reaches(&store.hosts, store.datacenter.as_ref(), host))
     };
-    let named = tier.placement.storage.as_deref();
+    let named = tier.placement.storage.as_deref().or(tier.placement.path.as_deref());
     let mut choices: Vec<Arc<str>> = match named {
         Some(name) => vec![name.into()],
         None => (stores
@@ -197,7 +197,7 @@ fn storage_for<'a>(
     choices.sort_by_key(|name| (std::cmp::Reverse(ledger.storage_free(endpoint, observed, name)), Arc::clone(name)));
     let mut why = "no storage is reached".to_owned();
     for choice in choices {
-        let lacking = demand(&spec.disks, tier, Some(&choice)).into_iter().find_map(|(name, bytes)| {
+        let lacking = demand(&spec.disks, tier, Some(&choice), Some(observed)).into_iter().find_map(|(name, bytes)| {
             let Some(store) = reachable(&name) else { return Some(format!("storage {name} is not reached")) };
             if !store.usable {
                 return Some(format!("storage {name} takes no disks now"));
@@ -214,12 +214,19 @@ fn storage_for<'a>(
     Err(why)
 }
 
-/// Declared bytes per storage target.
-fn demand(disks: &[DiskSpec], tier: &Tier, default: Option<&Arc<str>>) -> BTreeMap<Arc<str>, u64> {
+/// Declared bytes per storage: several targets may lie on one.
+fn demand(
+    disks: &[DiskSpec],
+    tier: &Tier,
+    default: Option<&Arc<str>>,
+    observed: Option<&Observed>,
+) -> BTreeMap<Arc<str>, u64> {
     let mut demand: BTreeMap<Arc<str>, u64> = BTreeMap::new();
     for disk in disks {
         let named = disk.storage.as_ref().and_then(|name| tier.storage.get(name)).map(|target| target.as_str().into());
         if let Some(target) = named.or_else(|| default.cloned()) {
+            let store = observed.and_then(|observed| observed.catalog.storage_of(&target));
+            let target = store.map_or(target, |store| Arc::clone(&store.name));
             *demand.entry(target).or_default() += disk.size.0;
         }
     }

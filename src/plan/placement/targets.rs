@@ -76,8 +76,13 @@ pub fn network(target: &NetworkTarget, endpoint: &EndpointName, observed: &Obser
 
 /// Does the storage exist there?
 pub fn storage(target: &str, endpoint: &EndpointName, observed: &Observed) -> Result<(), No> {
-    let known = observed.catalog.storage.iter().map(|storage| &*storage.name);
-    exists("storage", target, endpoint.as_str(), known)
+    let catalog = &observed.catalog;
+    let known = catalog.storage.iter().map(|storage| &*storage.name);
+    if catalog.storage_of(target).is_some() {
+        Ok(())
+    } else {
+        Err(missing("storage", target, endpoint.as_str(), known))
+    }
 }
 
 fn image(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observed: &Observed) -> Result<(), No> {
@@ -108,7 +113,7 @@ fn image(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observed: &Observe
 /// Sizes of the disks that the VM's image brings, if it has one and it is there. VMs serve as images too.
 pub fn image_disks(spec: &VmSpec, tier: &Tier, observed: &Observed) -> Option<Vec<Bytes>> {
     let source = &tier.images.get(spec.image.as_ref()?)?.source;
-    let template = observed.catalog.images.iter().find(|image| *image.source == **source);
+    let template = observed.catalog.image_of(source);
     template.map(|image| image.disks.clone()).or_else(|| {
         let vm = observed.vms.iter().find(|vm| *vm.name == **source)?;
         Some(vm.readable()?.disks.iter().map(|disk| disk.size).collect())

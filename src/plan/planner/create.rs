@@ -1,5 +1,7 @@
 //! A key that is wanted and nowhere: make it, or finish making it.
 
+use std::collections::BTreeSet;
+
 use super::draft::{About, Draft, Size, StepParts, cost_line};
 use super::marks::{self, Birth};
 use crate::diff::target_text;
@@ -95,7 +97,11 @@ impl<'a> Draft<'a> {
         let about = About { key: &spec.key, endpoint: endpoint_known, own_id, action: Action::Create };
         let reasons = of_new(spec, tier, Because::Unfinished);
         let Some(observed) = self.input.inventory.observed(endpoint) else { return };
-        let no = machine::may_change(self.input.policy, endpoint).or_else(|| {
+        if let Some(why) = begun.and_then(|mark| unfinishable(spec, mark)) {
+            return self.remove_unfinished(&spec.key, (endpoint, vm), begun, &why);
+        }
+        let held = || vm.readable().and_then(machine::may_finish);
+        let no = machine::may_change(self.input.policy, endpoint).or_else(held).or_else(|| {
             let why = format!("its create was begun on {endpoint}, which is not an endpoint of {} any more", tier.name);
             (!tier.endpoints.contains(endpoint)).then(|| No::flat(BlockCode::UnfinishedCreate, why))
         });
@@ -164,6 +170,25 @@ impl<'a> Draft<'a> {
         };
         self.propose(parts);
     }
+}
+
+/// Why what was begun cannot become what is wanted now: only the first step of a create reads the image, and once its disks
+/// are plugged in, which is when the mark knows their slots, nothing of the create adds or removes one.
+fn unfinishable(spec: &VmSpec, begun: &Mark) -> Option<String> {
+    let image = begun.applied.as_ref().and_then(|applied| applied.image.as_ref());
+    let equipped = begun.disks.values().any(|disk| disk.slot.is_some());
+    let same_disks = begun.disks.keys().collect::<BTreeSet<_>>() == spec.disks.iter().map(|disk| &disk.name).collect();
+    let same_nics = begun.nics.keys().collect::<BTreeSet<_>>() == spec.nics.iter().map(|nic| &nic.name).collect();
+    let changed = if image != spec.image.as_ref() {
+        "another image"
+    } else if equipped && !same_disks {
+        "other disks"
+    } else if equipped && !same_nics {
+        "other NICs"
+    } else {
+        return None;
+    };
+    Some(format!("the manifest asks for {changed} than when it was begun (put that back to have it finished)"))
 }
 
 fn disk_order(disk: &crate::model::DiskSpec, tier: &Tier) -> DiskOrder {

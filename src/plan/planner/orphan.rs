@@ -17,6 +17,9 @@ use crate::plan::census::{KeyStanding, LostMark, Newborn, Seen};
 use crate::plan::safety::{self, No, disks, machine, mark as rule4, source, unknown::Sight};
 use crate::plan::{Action, Because, BlockCode, Change, DiskAt, Landing, Operation, Precondition, Reason, Risk};
 
+/// Why an unfinished create is not gone on with.
+const UNWANTED: &str = "no manifest wants it";
+
 impl<'a> Draft<'a> {
     /// Every VM of ours that no manifest wants, and every one that was ours and cannot be seen.
     pub fn decide_orphans(&mut self) {
@@ -36,7 +39,9 @@ impl<'a> Draft<'a> {
         match census.standing(key) {
             KeyStanding::Owned(seen) => self.remove(seen),
             KeyStanding::Retired(seen) => self.delete_retired(seen),
-            KeyStanding::Unfinished(seen) => self.remove_unfinished(key, (seen.endpoint, seen.vm), Some(seen.mark())),
+            KeyStanding::Unfinished(seen) => {
+                self.remove_unfinished(key, (seen.endpoint, seen.vm), Some(seen.mark()), UNWANTED);
+            }
             KeyStanding::Twins(twins) => self.block_twins(key, &twins, Action::Retire),
             KeyStanding::Reverted(seen, last) => self.accept_reverted(seen, last),
             KeyStanding::Unknown { endpoint, id, last: Some(_), doubt } => {
@@ -73,7 +78,7 @@ impl<'a> Draft<'a> {
             let intents = self.input.history.open_intents.iter();
             match intents.filter(|intent| intent.identity == identity).map(|intent| &intent.key).next() {
                 Some(key) if !self.input.desired.vms.contains_key(key) => {
-                    self.remove_unfinished(key, (endpoint, vm), None);
+                    self.remove_unfinished(key, (endpoint, vm), None, UNWANTED);
                 }
                 _ => self.note(None, format!("{} on {endpoint} is a create that nobody here knows of", vm.name)),
             }
@@ -225,12 +230,14 @@ impl<'a> Draft<'a> {
         self.propose_held(StepParts { lands, risk: Risk::High, cost, ..parts }, waits);
     }
 
-    /// A create that was never finished and that nobody wants now: removed only on a person's word.
-    fn remove_unfinished(
+    /// A create that was never finished and that nobody wants now, or that cannot be finished: removed only on a person's
+    /// word.
+    pub(super) fn remove_unfinished(
         &mut self,
         key: &VmKey,
         (endpoint, vm): (&'a crate::model::EndpointName, &'a crate::model::ObservedVm),
         mark: Option<&Mark>,
+        because: &str,
     ) {
         let (at, own_id): (_, Option<&OwnId>) = (Some(endpoint), Some(&vm.id));
         let about = About { key, endpoint: at, own_id, action: Action::Delete };
@@ -257,9 +264,8 @@ impl<'a> Draft<'a> {
         let shutdown = mark.map(|mark| mark.protection.shutdown).unwrap_or_default();
         let stop = (config.power != PowerState::Stopped).then_some(Operation::Stop(shutdown));
         let operations = stop.into_iter().chain([Operation::Destroy { disks }]).collect();
-        let why = format!(
-            "its create on {endpoint} was never finished, and no manifest wants it; approve to remove what is there"
-        );
+        let why =
+            format!("its create on {endpoint} was never finished, and {because}; approve to remove what is there");
         let Some(tier) = mark.map(|mark| mark.tier.clone()).or_else(|| self.any_tier()) else {
             return self.block(about, No::flat(BlockCode::UnfinishedCreate, why), reasons);
         };

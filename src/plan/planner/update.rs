@@ -206,7 +206,7 @@ impl<'a> Draft<'a> {
         bytes: u64,
     ) -> Option<No> {
         // A store that the catalog does not list is not known to be full.
-        observed.catalog.storage.iter().find(|store| *store.name == *storage)?;
+        let storage = &*observed.catalog.storage_of(storage)?.name;
         let free = self.ledger.storage_free(endpoint, observed, storage);
         if free < bytes {
             let (free, wanted) = (placement::in_mib(free), placement::in_mib(bytes));

@@ -22,12 +22,18 @@ pub fn may_change(policy: &Policy, endpoint: &EndpointName) -> Option<No> {
 
 /// May this VM be changed in the state it is in?
 pub fn may_touch_vm(config: &VmConfig) -> Option<No> {
+    let template = || {
+        let why = "it was made a template; turn it back into a VM first";
+        config.template.then(|| No::flat(BlockCode::Unsupported, why))
+    };
+    may_finish(config).or_else(template)
+}
+
+/// May a create that was cut short go on with this VM? It may still be the template that it was cloned from.
+pub fn may_finish(config: &VmConfig) -> Option<No> {
     if let Some(question) = &config.question {
         let why = format!("the hypervisor waits for an answer: {question}");
         return Some(No::flat(BlockCode::Question, why));
-    }
-    if config.template {
-        return Some(No::flat(BlockCode::Unsupported, "it was made a template; turn it back into a VM first"));
     }
     match config.power {
         PowerState::Running | PowerState::Stopped => None,

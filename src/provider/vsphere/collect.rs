@@ -278,7 +278,7 @@ pub(super) fn vm(tree: &Tree, light: &Light, config: Config) -> ObservedVm {
     let inside = parent.or(light.vapp.as_ref()).or(host);
     ObservedVm {
         id: light.id.clone(),
-        handle: light.moref.value.as_str().into(),
+        handle: Arc::clone(&light.moref.value),
         name: Arc::clone(&light.name),
         placed: Placed {
             host: host.and_then(|host| tree.get(host)).map(name),

@@ -92,11 +92,13 @@ pub(super) struct Heavy {
     pub mark: Option<String>,
 }
 
-/// A NIC before its network's name is known, as it is while it runs and while it does not.
+/// A NIC before its network's name is known.
 #[derive(Debug, Clone)]
 struct Nic {
+    /// As it is while the VM runs.
     running: ObservedNic,
-    stopped: ObservedNic,
+    /// Is it connected once the VM is started?
+    starts_connected: bool,
     port_group: Option<String>,
     opaque: Option<String>,
 }
@@ -201,7 +203,7 @@ fn nics(devices: &Element<'_>) -> Vec<Nic> {
             port_group: later(&running, &["port", "portgroupKey"]),
             opaque: later(&running, &["opaqueNetworkId"]),
             running,
-            stopped,
+            starts_connected: stopped.connected,
         })
         .collect()
 }
@@ -284,7 +286,10 @@ pub(super) fn config(light: &Light, heavy: Option<&Heavy>, networks: &NetworkNam
 }
 
 fn named(nic: &Nic, networks: &NetworkNames, running: bool) -> ObservedNic {
-    let mut observed = if running { nic.running.clone() } else { nic.stopped.clone() };
+    let mut observed = nic.running.clone();
+    if !running {
+        observed.connected = nic.starts_connected;
+    }
     let name = nic
         .port_group
         .as_ref()

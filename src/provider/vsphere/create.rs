@@ -26,7 +26,7 @@ use super::work::{Change, Work};
 use crate::mark::{Mark, MarkedDisk, MarkedNic, Pending};
 use crate::model::OwnId;
 use crate::plan::{CreateVm, DiskOrder};
-use crate::provider::{ErrorKind, StepError};
+use crate::provider::{ErrorKind, StepError, cloud_init};
 use crate::xml::Writer;
 
 impl Work<'_> {
@@ -300,7 +300,7 @@ impl Work<'_> {
         let written = machine.mark().filter(|mark| mark.identity == order.identity);
         let finished = written.as_ref().is_some_and(|mark| mark.pending.is_none());
         let full = filled(&written.unwrap_or_else(|| pending(&order.mark)), &machine, nics);
-        if !guest::has_news(order) || finished || machine.power() == crate::model::PowerState::Running {
+        if !cloud_init::has_news(order) || finished || machine.power() == crate::model::PowerState::Running {
             return Ok(machine);
         }
         // The mark knows the slots of NICs only from the call that carried the data. Without NICs nothing tells, and the

@@ -32,7 +32,7 @@ impl Node {
 
     /// A reference to a managed object.
     pub(super) fn reference(name: &str, target: &Moref) -> Self {
-        Self { reference: Some(target.kind.clone()), ..Self::leaf(name, target.value.clone()) }
+        Self { reference: Some(target.kind.to_string()), ..Self::leaf(name, target.value.to_string()) }
     }
 
     /// With one more child.

@@ -93,7 +93,7 @@ fn a_vcenter_says_what_it_is() {
     assert!(content.is_vcenter);
     assert_eq!(content.api_version, "8.0.2.0");
     assert_eq!(content.product, "VMware vCenter Server 8.0.3 build-69507950");
-    assert_eq!(content.root_folder.value, "group-d1");
+    assert_eq!(&*content.root_folder.value, "group-d1");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! Element order inside every message is the order of `vim25` types (base type first): vCenter is strict about it.
 //! The shape of envelopes and faults was checked against recorded traffic of vCenter 6.0, 6.5 and 8.0.3.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -18,14 +20,31 @@ const VIM25: &str = "urn:vim25";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Moref {
     /// Such as `VirtualMachine`.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Such as `vm-42`.
-    pub value: String,
+    pub value: Arc<str>,
 }
+
+/// The types of most references: an inventory holds several references a VM, and none of them needs a copy of these.
+const KINDS: [&str; 12] = [
+    "VirtualMachine",
+    "Folder",
+    "Datacenter",
+    "ClusterComputeResource",
+    "ComputeResource",
+    "HostSystem",
+    "ResourcePool",
+    "Datastore",
+    "Network",
+    "DistributedVirtualPortgroup",
+    "VirtualApp",
+    "Task",
+];
 
 impl Moref {
     pub(super) fn new(kind: &str, value: &str) -> Self {
-        Self { kind: kind.to_owned(), value: value.to_owned() }
+        let known = KINDS.iter().find(|known| **known == kind).map(|known| Cow::Borrowed(*known));
+        Self { kind: known.unwrap_or_else(|| Cow::Owned(kind.to_owned())), value: value.into() }
     }
 
     /// From an element whose `type` attribute and text are a reference.

@@ -201,7 +201,7 @@ impl Backing {
         let Some(backing) = nic.child("backing") else { return false };
         match self {
             Self::Standard { name, network } => match backing.text_of("network") {
-                Some(found) if !found.is_empty() => found == network.value,
+                Some(found) if !found.is_empty() => *found == *network.value,
                 _ => backing.text_of("deviceName") == Some(name),
             },
             Self::Distributed { key, .. } => {

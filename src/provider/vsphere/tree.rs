@@ -104,7 +104,7 @@ pub(super) enum Facts {
 pub(super) fn entity(object: &Object<'_, '_>) -> Option<Entity> {
     let number = |path: &str| object.text(path).and_then(|text| text.trim().parse().ok()).unwrap_or_default();
     let list = |path: &str| object.references(path).collect::<Vec<_>>();
-    let facts = match object.moref.kind.as_str() {
+    let facts = match &*object.moref.kind {
         "Folder" | "StoragePod" => Facts::Folder { children: list("childEntity") },
         "Datacenter" => Facts::Datacenter {
             vm_folder: object.reference("vmFolder"),

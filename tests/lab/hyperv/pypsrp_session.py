@@ -1,6 +1,6 @@
 """pypsrp's WSMan client, unmodified, against the lab's Hyper-V front.
 
-usage: pypsrp_session.py HTTPS_URL HTTP_URL USER PASSWORD
+usage: pypsrp_session.py HTTPS_URL HTTP_URL USER HTTPS_PASSWORD HTTP_PASSWORD
 """
 
 import sys
@@ -14,7 +14,8 @@ warnings.filterwarnings("ignore")
 from pypsrp.exceptions import AuthenticationError, WSManFaultError  # noqa: E402
 from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan  # noqa: E402
 
-https_url, http_url, user, password = sys.argv[1:5]
+https_url, http_url, user = sys.argv[1:4]
+passwords = {https_url: sys.argv[4], http_url: sys.argv[5]}
 V2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/virtualization/v2/"
 CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/"
 WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
@@ -22,7 +23,8 @@ NS = {"wsen": "http://schemas.xmlsoap.org/ws/2004/09/enumeration", "wsman": NAME
 refused = 0
 
 
-def client(url, auth, password=password, encryption="auto"):
+def client(url, auth, password=None, encryption="auto"):
+    password = password or passwords[url]
     at = urllib.parse.urlparse(url)
     return WSMan(
         at.hostname, port=at.port, path="wsman", ssl=at.scheme == "https", username=user, password=password, auth=auth,
@@ -66,7 +68,7 @@ def text(element, name):
 
 def walk(wsman):
     host = wsman.get(CIMV2 + "Win32_ComputerSystem")
-    assert text(host, "Name") == "HV01", ET.tostring(host)
+    assert text(host, "Name") in ("HV01", "HVHTTP"), ET.tostring(host)
     count, items = pages(wsman, "select * from Msvm_ComputerSystem", 5)
     assert count == 3 and len(items) == 13, (count, len(items))
     guid = next(text(item, "Name") for item in items if text(item, "ElementName") == "legacy-008")

@@ -288,6 +288,10 @@ impl World {
         back.host = now.host;
         back.instance_uuid = now.instance_uuid;
         back.snapshots = now.snapshots;
+        // A checkpoint knows nothing of the cluster.
+        if let (Some(back), Some(now)) = (&mut back.wmi, now.wmi) {
+            (back.role, back.moving_to, back.replication_mode) = (now.role, now.moving_to, now.replication_mode);
+        }
         // A snapshot without memory leaves the VM off.
         back.power = Power::Off;
         back.booted_at = None;

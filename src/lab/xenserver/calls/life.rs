@@ -55,10 +55,15 @@ pub(super) fn create(turn: &mut Turn<'_>) -> Result<Value, Failure> {
 
 /// Fields of a record to be made that are merely kept.
 pub(super) fn keep_given(turn: &mut Turn<'_>, obj: Obj, args: &Value) {
-    const ELSEWHERE: &[&str] =
-        &["name_label", "name_description", "other_config", "is_a_template", "locking_mode", "userdevice", "type"];
+    // What the world has of them, or what is set by its own rules.
+    let elsewhere: &[&str] = match obj {
+        Obj::Vm(_) => &["name_label", "name_description", "other_config", "is_a_template"],
+        Obj::Vif(..) => &["locking_mode"],
+        Obj::Vbd(..) => &["userdevice", "type"],
+        _ => &[],
+    };
     for field in &schema::class(obj.class()).fields {
-        let elsewhere = ELSEWHERE.contains(&field.name) && matches!(obj, Obj::Vm(_) | Obj::Vif(..) | Obj::Vbd(..));
+        let elsewhere = elsewhere.contains(&field.name);
         if field.access == schema::Access::Read || elsewhere {
             continue;
         }

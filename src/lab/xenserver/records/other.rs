@@ -6,6 +6,9 @@ use crate::lab::xenserver::schema;
 use crate::lab::xenserver::tasks::{Task, Verdict};
 use crate::lab::xenserver::value::Value;
 
+/// The right to import a disk.
+const IMPORT: &str = "http/put_import_raw_vdi";
+
 impl View<'_> {
     pub(super) fn task(&self, number: u32) -> Option<Record> {
         let task: &Task = self.tables.tasks.get(&number).filter(|task| task.listed)?;
@@ -56,9 +59,11 @@ impl View<'_> {
         Some(record)
     }
 
-    /// Every right but those a fault rule takes away, by the name the server knows it: the message in lower case.
+    /// Every right but those a fault rule takes away, by the name the server knows it: the message in lower case, or
+    /// `http/` and the name of a handler.
     fn permissions(&self) -> Value {
-        let granted = |message: &&String| !self.rules.denies(message, &[]);
-        schema::messages().iter().filter(granted).map(|message| message.to_ascii_lowercase()).collect()
+        let granted = |right: &&str| !self.rules.denies(right, &[]);
+        let messages = schema::messages().iter().map(String::as_str);
+        messages.chain([IMPORT]).filter(granted).map(str::to_ascii_lowercase).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! Updates: what lands how.
 
+use std::sync::Arc;
+
 use super::{changes, last_mark, words};
 use crate::mark::Pending;
 use crate::model::{AllowReboot, Bytes, PowerGoal, PowerState};
@@ -191,7 +193,7 @@ fn power_is_kept_as_asked_and_left_alone_otherwise() {
     let plan = world.plan();
     let step = plan.step_of("app/vm-00");
     assert_eq!((step.action, words(step), step.reasons[0].because), (Action::PowerOn, vec!["start"], Because::Drifted));
-    world.spec("app/vm-00").ignore_drift.insert("power".to_owned());
+    Arc::make_mut(&mut world.spec("app/vm-00").ignore_drift).insert("power".to_owned());
     assert_eq!(world.plan().in_sync, 1);
 }
 
@@ -231,7 +233,7 @@ fn drift_and_change_are_told_apart() {
 fn fields_in_ignore_drift_count_at_creation_only() {
     let mut world = World::fleet(1);
     for path in ["memory", "nics/eth0", "disks/root/size"] {
-        world.spec("app/vm-00").ignore_drift.insert(path.to_owned());
+        Arc::make_mut(&mut world.spec("app/vm-00").ignore_drift).insert(path.to_owned());
     }
     let config = world.config("vm-00");
     config.memory = Bytes::gib(1);

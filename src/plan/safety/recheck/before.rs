@@ -54,7 +54,9 @@ fn still_absent(identity: uuid::Uuid, found: &[ObservedVm], installation: &str) 
     match found {
         [] => Ok(()),
         [vm] => match mark::judge(vm, installation) {
-            Standing::Unfinished { identity: begun, .. } if begun == identity => Ok(()),
+            Standing::Unfinished { identity: begun, .. } if begun == identity => {
+                vm.readable().and_then(machine::may_finish).map_or(Ok(()), |no| Err(no.why))
+            }
             Standing::Unknown(why) => Err(format!("{} is there already, and cannot be read: {why}", vm.id)),
             Standing::NoMark
             | Standing::Ours(_)

@@ -220,3 +220,13 @@ fn a_release_is_done_when_no_mark_is_left() {
     config_mut(&mut vm).mark = None;
     assert_eq!(promise_kept(&step, &[vm]), Ok(()));
 }
+
+#[test]
+fn a_create_does_not_go_on_with_a_vm_that_was_suspended_meanwhile() {
+    let step = create();
+    let mut begun = applied(&spec("app/new"), &tier("t1", &["vc"]));
+    remark(&mut begun, |mark| mark.pending = Some(mark::Pending::Create));
+    assert_eq!(safe(&step, 0, &[begun.clone()]), Ok(()));
+    config_mut(&mut begun).power = PowerState::Suspended;
+    assert!(safe(&step, 0, &[begun]).unwrap_err().contains("suspended"));
+}

@@ -219,3 +219,42 @@ fn a_retired_vm_that_somebody_started_is_not_deleted_unasked() {
     world.approve("app/vm-00");
     assert_eq!(world.plan().actions(), [("vm-00".to_owned(), Action::Delete)]);
 }
+
+#[test]
+fn an_unfinished_create_that_is_suspended_is_left_alone() {
+    let mut world = World::fleet(1);
+    remark(world.vm("vm-00"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    world.config("vm-00").power = crate::model::PowerState::Suspended;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Suspended);
+}
+
+#[test]
+fn an_unfinished_create_whose_manifest_asks_for_other_disks_waits_for_a_person() {
+    let mut world = World::fleet(1);
+    remark(world.vm("vm-00"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    world.spec("app/vm-00").disks.push(crate::plan::sample::disk("data", 5));
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::UnfinishedCreate);
+    assert!(plan.blocked_of("app/vm-00").why.contains("other disks"), "{:?}", plan.blocked);
+    world.approve("app/vm-00");
+    assert_eq!(world.plan().actions(), [("vm-00".to_owned(), Action::Delete)]);
+}
+
+#[test]
+fn vms_of_one_id_are_told_in_one_order() {
+    let mut world = World::fleet(1);
+    let mut replica = world.vm("vm-00").clone();
+    replica.name = "vm-00-replica".into();
+    world.seen().vms.push(replica);
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::NeedsHuman);
+    world.seen().vms.reverse();
+    assert_eq!(plan, world.plan());
+    for vm in &mut world.seen().vms {
+        crate::plan::sample::config_mut(vm).mark = Some("{".to_owned());
+    }
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/vm-00").code, BlockCode::MarkUnreadable);
+    world.seen().vms.reverse();
+    assert_eq!(plan, world.plan(), "stripped of their mark, too");
+}
