@@ -95,7 +95,7 @@ struct CredentialsEntry {
     /// Its name.
     #[schemars(with = "PlainText")]
     username: (),
-    /// A file whose first line is the password; read at each login, so that a new one is taken up.
+    /// A file whose first line is the password; read at each login, so that a new one is taken up. A credential of a systemd service: ${CREDENTIALS_DIRECTORY}/NAME.
     #[schemars(with = "Option<PlainText>")]
     password_file: (),
     /// An environment variable that holds it.
