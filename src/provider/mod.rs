@@ -17,6 +17,7 @@
 
 mod cloud_init;
 pub mod hyperv;
+mod password;
 pub mod vsphere;
 mod wrap;
 pub mod xenserver;

@@ -16,7 +16,7 @@ use super::connection::{Account, Connection, Door};
 use super::fault::{ASK_AGAIN, Failure, Fault};
 use super::wsman::{self, Answer, MAX_ENVELOPE, Message, Output};
 use crate::model::Secret;
-use crate::provider::ErrorKind;
+use crate::provider::{ErrorKind, password};
 use crate::settings::{Auth, EndpointSettings, PasswordFrom};
 
 /// Connections to one host at a time; WinRM allows 300 by default, and several programs may share them.
@@ -225,7 +225,7 @@ impl Client {
     }
 
     async fn open(&self) -> Result<Connection, Failure> {
-        let password = self.read_password().await?;
+        let password = password::read(&self.password).await.map_err(|why| Failure::because(ErrorKind::Denied, why))?;
         // Held while logging in: many callers at once with a wrong password would lock the account.
         let refused = self.refused.lock().await;
         if let Some((before, words, at)) = &*refused
@@ -246,27 +246,10 @@ impl Client {
 
     async fn remember_refusal(&self, failure: Failure) -> Failure {
         if let Failure::Refused(words) = &failure
-            && let Ok(password) = self.read_password().await
+            && let Ok(password) = password::read(&self.password).await
         {
             *self.refused.lock().await = Some((password, words.clone(), crate::clock::instant()));
         }
         failure
-    }
-
-    /// Read at each login, so that a rotated one is taken up.
-    async fn read_password(&self) -> Result<Secret, Failure> {
-        let denied = |why: String| Failure::because(ErrorKind::Denied, why);
-        match &self.password {
-            PasswordFrom::Given(secret) => Ok(secret.clone()),
-            PasswordFrom::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
-                denied(format!("the environment variable {name}, which should hold the password, is not set"))
-            }),
-            PasswordFrom::File(path) => {
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .map_err(|error| denied(format!("the password file {} cannot be read: {error}", path.display())))?;
-                Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
-            }
-        }
     }
 }

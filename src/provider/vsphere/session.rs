@@ -14,7 +14,7 @@ use super::client::{Client, With};
 use super::fault::Failure;
 use super::soap::{Answer, Moref, Request};
 use crate::model::Secret;
-use crate::provider::ErrorKind;
+use crate::provider::{ErrorKind, password};
 use crate::settings::{EndpointSettings, PasswordFrom};
 use crate::xml::Element;
 
@@ -169,7 +169,7 @@ impl Door {
         let returned =
             tree.child("returnval").ok_or_else(|| Failure::senseless("a server that does not say what it is"))?;
         let content = Content::of(returned)?;
-        let password = self.read_password().await?;
+        let password = password::read(&self.password).await.map_err(|why| Failure::because(ErrorKind::Denied, why))?;
         self.check_not_refused(&password).await?;
         let request = Request::new("Login", &content.session_manager, |writer| {
             writer.leaf("userName", &self.username).leaf("password", password.expose());
@@ -195,23 +195,6 @@ impl Door {
                 Err(Failure::because(ErrorKind::Denied, why))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Read at each login, so that a rotated one is taken up.
-    async fn read_password(&self) -> Result<Secret, Failure> {
-        let denied = |why: String| Failure::because(ErrorKind::Denied, why);
-        match &self.password {
-            PasswordFrom::Given(secret) => Ok(secret.clone()),
-            PasswordFrom::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
-                denied(format!("the environment variable {name}, which should hold the password, is not set"))
-            }),
-            PasswordFrom::File(path) => {
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .map_err(|error| denied(format!("the password file {} cannot be read: {error}", path.display())))?;
-                Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
-            }
         }
     }
 }

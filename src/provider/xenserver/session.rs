@@ -19,7 +19,7 @@ use super::fault::Failure;
 use super::pool::Members;
 use super::rpc::{Answer, Ref, Request};
 use crate::model::Secret;
-use crate::provider::ErrorKind;
+use crate::provider::{ErrorKind, password};
 use crate::settings::{EndpointSettings, PasswordFrom};
 
 /// Tells our sessions from other clients' of the same account: at most 500 sessions are kept for each (XAPI's
@@ -186,7 +186,7 @@ impl Door {
 
     /// Looks for the master and logs in there.
     async fn login(&self) -> Result<Session, Failure> {
-        let password = self.read_password().await?;
+        let password = password::read(&self.password).await.map_err(|why| Failure::because(ErrorKind::Denied, why))?;
         self.check_not_refused(&password).await?;
         let mut search = self.members().search();
         while let Some(member) = search.next() {
@@ -238,23 +238,6 @@ impl Door {
                 Err(Failure::because(ErrorKind::Denied, why))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Read at each login, so that a rotated one is taken up.
-    async fn read_password(&self) -> Result<Secret, Failure> {
-        let denied = |why: String| Failure::because(ErrorKind::Denied, why);
-        match &self.password {
-            PasswordFrom::Given(secret) => Ok(secret.clone()),
-            PasswordFrom::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
-                denied(format!("the environment variable {name}, which should hold the password, is not set"))
-            }),
-            PasswordFrom::File(path) => {
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .map_err(|error| denied(format!("the password file {} cannot be read: {error}", path.display())))?;
-                Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
-            }
         }
     }
 }
