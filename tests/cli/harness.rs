@@ -28,7 +28,7 @@ impl Ran {
         }
         for line in said {
             text.push_str("stderr: ");
-            text.push_str(line);
+            text.push_str(without_duration(line));
             text.push('\n');
         }
         match self.code {
@@ -52,6 +52,18 @@ impl Ran {
 /// Is this the line that progress prints for a step?
 fn is_step(line: &str) -> bool {
     ["  done ", "  held ", "  FAILED "].iter().any(|word| line.starts_with(word))
+}
+
+/// A step that takes long says how long, and on a busy machine any does.
+fn without_duration(line: &str) -> &str {
+    let is_duration = |tail: &str| {
+        let number = tail.strip_suffix(" s").or_else(|| tail.strip_suffix(" min"));
+        number.is_some_and(|number| number.parse::<f64>().is_ok())
+    };
+    match line.rsplit_once("  ") {
+        Some((told, tail)) if is_step(line) && is_duration(tail) => told,
+        _ => line,
+    }
 }
 
 impl Bench {
