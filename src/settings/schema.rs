@@ -64,7 +64,7 @@ struct EndpointEntry {
     /// Which protocol it speaks.
     #[schemars(with = "HypervisorType")]
     r#type: (),
-    /// Where it is: https only, with nothing of the account in it.
+    /// Where it is, with nothing of the account in it: https, or http for hyperv with ntlm, which seals each message.
     #[schemars(with = "Option<PlainText>")]
     url: (),
     /// Where the hosts of one cluster or pool are.
