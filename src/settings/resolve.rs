@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_mins(1);
 /// Names the folder of a service's credentials (systemd.exec(5)); set by systemd, or by hand for a command.
 pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// The `TIERWRIGHT_*` variables that are set, and [`CREDENTIALS`].
+/// The `TIERWRIGHT_*` variables that are set, and `CREDENTIALS_DIRECTORY`.
 pub type Environment = BTreeMap<String, String>;
 
 /// Merges. Problems of the file are told already; those of the environment and what neither gives are added here.
