@@ -48,7 +48,9 @@ impl Stage {
             std::fs::create_dir_all(path.parent().unwrap_or(&manifests)).context("making the folder of manifests")?;
             std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         }
-        let lab = Lab::start(LabOptions::default()).await.context("starting the lab")?;
+        // All fronts: one plan goes over three tiers.
+        let options = LabOptions { only: Vec::new(), vms: 4, ..LabOptions::default() };
+        let lab = Lab::start(options).await.context("starting the lab")?;
         let file = lab.write_settings(folder, &manifests).context("writing the settings")?;
         let session = Session::open(settings::load(Some(&file))?, Clock::Real).await?;
         Ok((file, lab, session))

@@ -13,6 +13,9 @@ use super::{
     Id, Link, Network, Nic, Pool, Power, Vm, World,
 };
 
+/// A pool's network between a host and its guests, which no VM is put on.
+pub const INTERNAL: &str = "Host internal management network";
+
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
@@ -63,6 +66,8 @@ pub fn pool(seed: u64, vms: usize, now: i64) -> World {
         "<provision><disk bootable=\"true\" device=\"0\" size=\"10737418240\" sr=\"\" type=\"system\"/></provision>";
     default_template(&mut world, &places, "Debian Bookworm 12", Some(disks));
     golden(&mut world, &places, "tmpl-debian-12", &DEBIAN);
+    // As the hosted tier of the examples has it.
+    world.edit_named("tmpl-debian-12", |vm| vm.firmware = Firmware::Bios);
     for number in 0..vms {
         unmanaged(&mut world, &places, number);
     }
@@ -186,7 +191,7 @@ fn hosted(world: &mut World) -> Places {
         world.add_datastore("sr-hosted", at.datastore_folder, 20 * TIB),
         world.add_datastore("sr-nvme", at.datastore_folder, 20 * TIB),
     ];
-    world.add_network(crate::lab::xenserver::INTERNAL, at.network_folder, false);
+    world.add_network(INTERNAL, at.network_folder, false);
     let networks = vec![
         world.add_network("hosted-public", at.network_folder, false),
         world.add_network("hosted-private", at.network_folder, false),

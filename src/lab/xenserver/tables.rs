@@ -62,6 +62,13 @@ impl Tables {
         self.kept.entry(obj).or_default().insert(field, value);
     }
 
+    /// A field is as the world has it again.
+    pub fn forget_field(&mut self, obj: &Obj, field: &str) {
+        if let Some(fields) = self.kept.get_mut(obj) {
+            fields.remove(field);
+        }
+    }
+
     /// A copy begins with what was set on the original.
     pub fn copy_kept(&mut self, from: &Obj, to: Obj) {
         if let Some(fields) = self.kept.get(from).cloned() {

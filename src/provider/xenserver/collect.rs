@@ -25,6 +25,7 @@ use super::store::{Batch, CLASSES, Places, Store, get};
 use super::{capabilities, find};
 use crate::inventory::{Known, Missing, Observed};
 use crate::model::{ObservedVm, OwnId};
+use crate::provider::ErrorKind;
 
 /// All is read at least so often, should a change ever not be told.
 const ALL_EVERY: Duration = Duration::from_hours(1);
@@ -112,6 +113,14 @@ impl Memory {
         self.store.apply(&batch);
         self.token = batch.token;
         Ok(batch.valid_ref_counts)
+    }
+
+    /// What is not all known must not be asked whether something is there.
+    pub(super) fn check_whole(&self) -> Result<(), Failure> {
+        match &self.gaps {
+            None => Ok(()),
+            Some(gaps) => Err(Failure::because(ErrorKind::Unreachable, gaps.clone())),
+        }
     }
 
     /// The VM of this uuid, as it was when last brought up to date.

@@ -74,6 +74,15 @@ pub(super) fn is_newborn(vm: &Vm) -> bool {
     mark::of_birth_name(&vm.name).is_some()
 }
 
+/// Our mark, if it is this VM's. A clone begins with the settings of what it was made from, and one of those may be a mark
+/// of another VM: as long as it has only its birth name, that says nothing of it.
+pub(super) fn own_mark(vm: &Vm) -> Option<&str> {
+    let text = vm.mark()?;
+    let born = mark::of_birth_name(&vm.name);
+    let strange = born.is_some_and(|born| mark::parse(text).is_ok_and(|mark| mark.identity != born));
+    (!strange).then_some(text)
+}
+
 /// A VM, read as far as it can be; `None` for what is no VM in our words.
 pub(super) fn observe(store: &Store, pool: &str, reference: &Ref, vm: &Read<Vm>) -> Option<ObservedVm> {
     let handle = handle(pool, reference);
@@ -203,7 +212,7 @@ pub(super) fn config(store: &Store, vm: &Vm, parts: &Parts) -> VmConfig {
             nic_network: running,
             ..Hot::default()
         },
-        mark: vm.mark().map(str::to_owned),
+        mark: own_mark(vm).map(str::to_owned),
         addresses: guest.map(addresses).unwrap_or_default(),
     }
 }

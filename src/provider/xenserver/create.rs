@@ -83,6 +83,7 @@ impl Work<'_> {
                 return Ok(machine);
             }
         }
+        super::find::unlisted(self.door, order.identity).await.map_err(self.failed("look for the VM"))?;
         let change = match &order.image {
             Some(image) => self.copy_of(order, place, &image.source).await?,
             None => blank(order, place),

@@ -12,8 +12,9 @@ use super::rpc::{Ref, Request};
 use super::session::Door;
 use super::store::{Batch, Store, get};
 use crate::inventory::{Known, Missing};
+use crate::mark;
 use crate::model::{ObservedVm, OwnId};
-use crate::provider::{Found, Target};
+use crate::provider::{ErrorKind, Found, Target};
 
 /// What became of a VM that was known and is not listed.
 pub(super) async fn missing(door: &Door, pool: &str, known: &Known) -> Result<Missing, Failure> {
@@ -37,6 +38,19 @@ async fn by_uuid(door: &Door, id: &OwnId) -> Result<Option<Ref>, Failure> {
     }
 }
 
+/// A VM under this birth name that the listing left out: then nothing is certain, and nothing is made.
+pub(super) async fn unlisted(door: &Door, identity: uuid::Uuid) -> Result<(), Failure> {
+    let name = mark::birth_name(identity);
+    let found: Vec<Ref> = door.call(&Request::new("VM.get_by_name_label").with(name.as_str())).await?.read()?;
+    match found.first() {
+        None => Ok(()),
+        Some(vm) => {
+            let why = format!("`{name}` is there as {vm}, and the listing left it out");
+            Err(Failure::because(ErrorKind::Conflict, why))
+        }
+    }
+}
+
 /// What a target names.
 pub(super) async fn find(door: &Door, memory: &Mutex<Memory>, target: &Target) -> Result<Found, Failure> {
     let references = match target {
@@ -44,7 +58,13 @@ pub(super) async fn find(door: &Door, memory: &Mutex<Memory>, target: &Target) -
         Target::Identity(identity) => {
             let mut memory = memory.lock().await;
             memory.refresh(door).await?;
-            memory.by_identity(*identity)
+            memory.check_whole()?;
+            let found = memory.by_identity(*identity);
+            drop(memory);
+            if found.is_empty() {
+                unlisted(door, *identity).await?;
+            }
+            found
         }
     };
     let mut found = Vec::new();

@@ -52,7 +52,7 @@ impl Machine {
 
     /// The mark as it stands on the VM, when it can be read.
     pub(super) fn mark(&self) -> Option<Mark> {
-        mark::parse(self.vm.mark()?).ok()
+        mark::parse(convert::own_mark(&self.vm)?).ok()
     }
 
     /// The task that does this operation to it now.
@@ -129,6 +129,17 @@ impl Machine {
     /// The disk that was made for a name.
     pub(super) fn disk_of(&self, name: &str) -> Option<&Disk> {
         self.parts.disks.iter().find(|disk| disk.record.tag.is(&self.vm.uuid, name))
+    }
+
+    /// A drive with another VM's cloud-init data in it: a copy of a VM has it.
+    pub(super) fn strange_seed(&self, memory: &Memory) -> Option<Ref> {
+        let is_strange = |vdi: &Ref| {
+            get(&memory.store.vdis, vdi).is_some_and(|disc| {
+                disc.tag.part.as_deref() == Some(super::seed::PART) && disc.tag.owner.as_deref() != Some(&*self.vm.uuid)
+            })
+        };
+        let drive = self.parts.cds.iter().find(|(_, cd)| cd.vdi.as_ref().is_some_and(is_strange));
+        drive.map(|(drive, _)| drive.clone())
     }
 
     /// The CD with cloud-init data, if it is there.

@@ -34,6 +34,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("VBD.plug", "adding a disk to a running VM"),
     ("VBD.unplug", "detaching a disk from a running VM"),
     ("VBD.insert", "handing cloud-init data to a new VM"),
+    ("VBD.eject", "handing cloud-init data to a VM made from another"),
     ("http/put_import_raw_vdi", "handing cloud-init data to a new VM"),
     ("VIF.create", "adding a NIC"),
     ("VIF.destroy", "removing a NIC"),

@@ -30,6 +30,7 @@ impl Work<'_> {
         mark: &Mark,
         sr: &Ref,
     ) -> Result<(), StepError> {
+        self.take_out(machine).await?;
         if !has_news(order) || self.has_seed(machine).await? {
             return Ok(());
         }
@@ -46,7 +47,16 @@ impl Work<'_> {
             .map(|()| None)
         };
         self.perform(&change, act, || async { Ok(false) }).await?;
-        self.put_in(machine, &vdi).await
+        self.put_in(&self.machine().await?, &vdi).await
+    }
+
+    /// Another VM's data out of the drive, which it came in with the image: a guest must find one CD alone.
+    async fn take_out(&self, machine: &Machine) -> Result<(), StepError> {
+        let drive = machine.strange_seed(&*self.memory().await?);
+        let Some(drive) = drive else { return Ok(()) };
+        let change = Change::new(Request::new("VBD.eject").on(&drive), "take another VM's cloud-init data out");
+        let is_out = || async { Ok(self.machine().await?.strange_seed(&*self.memory().await?).is_none()) };
+        self.make(change, is_out).await.map(drop)
     }
 
     async fn has_seed(&self, machine: &Machine) -> Result<bool, StepError> {

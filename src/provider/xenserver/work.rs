@@ -93,10 +93,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The memory of the pool, brought up to date.
+    /// The memory of the pool, brought up to date and whole.
     pub(super) async fn memory(&self) -> Result<MutexGuard<'_, Memory>, StepError> {
         let mut memory = self.memory.lock().await;
         memory.refresh(self.door).await.map_err(self.failed("read the inventory"))?;
+        memory.check_whole().map_err(self.failed("read the inventory"))?;
         Ok(memory)
     }
 

@@ -182,7 +182,10 @@ pub(super) fn write(turn: &mut Turn<'_>, obj: Obj, field: &Field, value: Value) 
         (Obj::Vif(vm, key), "locking_mode") => {
             let shut = value.text() == Some("disabled");
             super::vif::shut(turn, vm, key, shut);
-            if !shut {
+            if shut {
+                // Told by the card itself, whatever its mode was before.
+                turn.inner.tables.forget_field(&obj, "locking_mode");
+            } else {
                 turn.inner.tables.keep(obj, "locking_mode", value);
             }
             return Ok(());
