@@ -51,10 +51,10 @@ struct Wanted {
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, settings, now] = args.as_slice()
+    if let [flag, settings, endpoint, now] = args.as_slice()
         && flag == "--child"
     {
-        return child::main(settings, now);
+        return child::main((settings, endpoint), now);
     }
     if args.iter().any(|arg| arg == "--list") {
         println!("killed_anywhere_and_started_again_it_converges: test");
@@ -63,8 +63,8 @@ fn main() -> ExitCode {
     let wanted = wanted(&args);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads can be made");
     let rows = runtime.block_on(run(&wanted));
-    table::print(&rows, &wanted.seed.to_string());
-    if rows.iter().all(Row::is_clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    table::print(&rows, wanted.seed);
+    if rows.iter().all(|row| row.clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Flags of libtest that cargo or an editor may add are passed over.
@@ -99,18 +99,17 @@ async fn run(wanted: &Wanted) -> Vec<Row> {
     let drawn = (0..).zip(&dry).flat_map(|(at, dry)| {
         share(wanted, (at, dry.kind.share), dry.cases()).into_iter().map(move |case| (at, dry.clone(), case))
     });
-    let results: Vec<(usize, String, Result)> = stream::iter(drawn)
+    let mut results = stream::iter(drawn)
         .map(|(at, dry, case)| async move {
             let name = case.to_string();
             let ran = tokio::spawn(async move { case::run(&dry, &case).await }).await;
             (at, name, ran.unwrap_or_else(|panic| Result::failed(&panic)))
         })
-        .buffer_unordered(at_once)
-        .collect()
-        .await;
-    for (at, case, result) in results {
-        rows[at].add(case, result);
+        .buffer_unordered(at_once);
+    while let Some((at, case, result)) = results.next().await {
+        rows[at].add(&case, result);
     }
+    drop(results);
     rows
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use tierwright::lab::{CallOutcome, Effect, FaultRule};
+use tierwright::model::EndpointName;
 use tokio::task::JoinError;
 
 use crate::child::{Child, Ended, Rest};
@@ -143,14 +144,14 @@ pub async fn dry_run(kind: &'static Kind, scenario: &'static Scenario) -> Dry {
 
 /// Runs a case.
 pub async fn run(dry: &Dry, case: &Case) -> Result {
-    let (kind, scenario) = (dry.kind, dry.scenario);
-    let stage = Stage::set(kind, scenario).await;
+    let scenario = dry.scenario;
+    let stage = Stage::set(dry.kind, scenario).await;
     let mut result = Result::default();
     let (case, again) = match case {
         Case::KilledAgain(first, n) => (&**first, Some(*n)),
         case => (case, None),
     };
-    let first = disturbed(&stage, kind, case).await;
+    let first = disturbed(&stage, case).await;
     let meant_to_die = !matches!(case, Case::ReplyLost(_) | Case::Refused(_));
     result.killed = matches!(first, Ended::Killed);
     if meant_to_die != result.killed {
@@ -164,7 +165,7 @@ pub async fn run(dry: &Dry, case: &Case) -> Result {
     }
     let mut last = first;
     if let Some(n) = again {
-        last = disturbed(&stage, kind, &Case::KilledAtCommit(n)).await;
+        last = disturbed(&stage, &Case::KilledAtCommit(n)).await;
     }
     for _ in 0..STARTS {
         if matches!(&last, Ended::With(rest) if settled(rest, scenario)) {
@@ -182,7 +183,7 @@ pub async fn run(dry: &Dry, case: &Case) -> Result {
 }
 
 /// The first run, with what the case does to it.
-async fn disturbed(stage: &Stage, kind: &Kind, case: &Case) -> Ended {
+async fn disturbed(stage: &Stage, case: &Case) -> Ended {
     let (call, effect) = match case {
         Case::KilledAtCommit(n) => {
             let (n, mut at) = (*n, 0);
@@ -196,10 +197,10 @@ async fn disturbed(stage: &Stage, kind: &Kind, case: &Case) -> Ended {
             })
             .await;
         }
-        Case::KilledAgain(first, _) => return Box::pin(disturbed(stage, kind, first)).await,
+        Case::KilledAgain(first, _) => return Box::pin(disturbed(stage, first)).await,
         Case::KilledBefore(call) => (call, Effect::Drop),
         Case::KilledDuring(call) | Case::KilledAfter(call) | Case::ReplyLost(call) => (call, Effect::LoseReply),
-        Case::Refused(call) => (call, Effect::Fail(kind.refusal())),
+        Case::Refused(call) => (call, Effect::Fail(stage.kind.refusal())),
     };
     stage.lab.faults().add(FaultRule::nth(&call.operation, None, call.nth, effect));
     let kills = matches!(case, Case::KilledBefore(_) | Case::KilledDuring(_) | Case::KilledAfter(_));
@@ -224,9 +225,9 @@ async fn run_child<T: Send + 'static>(
     stage: &Stage,
     follow: impl FnOnce(&Child, crate::child::Pipes) -> T + Send + 'static,
 ) -> T {
-    let (settings, now) = (stage.settings.clone(), stage.now);
+    let (settings, endpoint, now) = (stage.settings.clone(), stage.kind.endpoint, stage.now);
     let followed = tokio::task::spawn_blocking(move || {
-        let (child, pipes) = Child::start(&settings, now);
+        let (child, pipes) = Child::start(&settings, endpoint, now);
         follow(&child, pipes)
     });
     followed.await.expect("following does not fail")
@@ -252,10 +253,11 @@ async fn end(stage: &Stage, scenario: &Scenario, undisturbed: Option<&Scene>, re
         result.unsettled.get_or_insert(format!("intents are still open: {open:#?}"));
     }
     let inventory = session.inventory(&tierwright::events::EventSink::nowhere()).await.expect("it can be kept");
-    let observed = inventory.observed(&stage.endpoint())?;
+    let observed = inventory.observed(&EndpointName::new(stage.kind.endpoint).expect("a name"))?;
     let scene = stage.world().with(|world| {
         let scene = judge::scene(world, &stage.bystanders, &observed.vms);
-        result.findings = judge::judge(world, &stage.bystanders, scenario, (&scene, undisturbed));
+        result.findings =
+            judge::judge(world, &stage.bystanders, (scenario, stage.kind.kept_files(scenario)), (&scene, undisturbed));
         scene
     });
     session.close().await;

@@ -16,7 +16,7 @@ use tierwright::endpoints::Endpoints;
 use tierwright::events::EventSink;
 use tierwright::journal::Journal;
 use tierwright::session::{Look, LookRequest, Session};
-use tierwright::settings;
+use tierwright::settings::{self, Settings};
 use tierwright::shutdown::Shutdown;
 
 /// Looks and applies of one run; more is going round in circles.
@@ -33,16 +33,22 @@ pub struct Rest {
     pub said: Vec<String>,
 }
 
+/// The lab's settings with one endpoint of them: the lab may have others, of the same world even.
+pub fn settings(path: &Path, endpoint: &str) -> Settings {
+    let mut settings = settings::load(Some(path)).expect("the lab writes good settings");
+    settings.endpoints.retain(|entry| entry.name.as_str() == endpoint);
+    settings
+}
+
 /// The child's `main`.
-pub fn main(settings: &str, now: &str) -> ExitCode {
+pub fn main((path, endpoint): (&str, &str), now: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let rest = runtime.expect("threads can be made").block_on(converge(settings, now));
+    let rest = runtime.expect("threads can be made").block_on(converge(settings(Path::new(path), endpoint), now));
     println!("end {}", serde_json::to_string(&rest).expect("plain text"));
     ExitCode::SUCCESS
 }
 
-async fn converge(settings: &str, now: &str) -> Rest {
-    let settings = settings::load(Some(Path::new(settings))).expect("the lab writes good settings");
+async fn converge(settings: Settings, now: &str) -> Rest {
     let now = Timestamp::from_second(now.parse().expect("seconds")).expect("a time");
     let journal = Journal::open_watched(&settings.state_dir, Box::new(ask)).await.expect("the journal opens");
     let endpoints = Endpoints::new(&settings.endpoints);
@@ -116,10 +122,10 @@ pub enum Ended {
 
 impl Child {
     /// Starts one. Follow it with [`Self::follow`], or it waits at its first commit.
-    pub fn start(settings: &Path, now: Timestamp) -> (Self, Pipes) {
+    pub fn start(settings: &Path, endpoint: &str, now: Timestamp) -> (Self, Pipes) {
         let program = std::env::current_exe().expect("this very program");
         let mut command = Command::new(program);
-        command.arg("--child").arg(settings).arg(now.as_second().to_string());
+        command.arg("--child").arg(settings).arg(endpoint).arg(now.as_second().to_string());
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("a process can be made");
         let pipes = Pipes {

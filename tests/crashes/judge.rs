@@ -125,7 +125,7 @@ pub fn scene(world: &World, bystanders: &Bystanders, listed: &[ObservedVm]) -> S
     let ids: BTreeSet<String> = subjects.iter().map(|vm| vm.instance_uuid.to_string()).collect();
     let marks = listed
         .iter()
-        .filter(|vm| ids.contains(vm.id.as_str()))
+        .filter(|vm| ids.contains(&vm.id.as_str().to_lowercase()))
         .filter_map(|vm| mark::parse(vm.readable()?.mark.as_deref()?).ok());
     Scene {
         subjects: subjects.iter().map(|vm| Shape::of(vm, world)).collect(),
@@ -155,10 +155,10 @@ fn comparable(mut mark: Mark) -> Mark {
 pub fn judge(
     world: &World,
     bystanders: &Bystanders,
-    scenario: &Scenario,
+    (scenario, kept_files): (&Scenario, usize),
     (scene, undisturbed): (&Scene, Option<&Scene>),
 ) -> Vec<Finding> {
-    let mut findings = counted(scene, scenario);
+    let mut findings = counted(scene, (scenario, kept_files));
     findings.extend(untouched(world, bystanders));
     findings.extend(same_ids(world));
     if findings.is_empty() {
@@ -171,13 +171,13 @@ pub fn judge(
 }
 
 /// More than there should be is a twin, fewer a loss.
-fn counted(scene: &Scene, scenario: &Scenario) -> Vec<Finding> {
+fn counted(scene: &Scene, (scenario, kept_files): (&Scenario, usize)) -> Vec<Finding> {
     let vms = usize::from(!matches!(scenario.left, Left::Nothing));
     let marks = usize::from(matches!(scenario.left, Left::AsWished(_) | Left::Retired(_)));
     let counts = [
         ("VMs", scene.subjects.len(), vms),
         ("marks", scene.marks.len(), marks),
-        ("disk files without a VM", scene.unheld, scenario.kept_files),
+        ("disk files without a VM", scene.unheld, kept_files),
     ];
     let wrong = |(what, is, should): (&str, usize, usize)| {
         let text = format!("{is} {what} instead of {should}: {scene:#?}");

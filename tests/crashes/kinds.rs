@@ -16,12 +16,25 @@ pub struct Kind {
     pub places: &'static str,
     /// The server's word for "busy, later", with which a call is refused once.
     pub busy: &'static str,
+    /// How it hands cloud-init data to a VM.
+    pub cloud_init: CloudInit,
     /// Cases of each scenario that a plain `cargo test` runs.
     pub share: usize,
 }
 
+/// Ways of cloud-init data into a VM.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum CloudInit {
+    /// Not at all: it is left out of the manifests.
+    None,
+    /// With the VM's settings.
+    Settings,
+    /// On a disk of its own, which the lab's world does not count as one of the VM's.
+    Disk,
+}
+
 /// The list.
-pub const KINDS: &[Kind] = &[VCENTER, ESXI];
+pub const KINDS: &[Kind] = &[VCENTER, ESXI, XENSERVER, HYPERV];
 
 const VCENTER: Kind = Kind {
     name: "vCenter",
@@ -33,6 +46,7 @@ const VCENTER: Kind = Kind {
   networks: {app: {portGroup: PG-APP-10}, db: {portGroup: PG-DB-20}}
   storage: {fast: {datastore: nvme-01}}",
     busy: "TaskInProgress",
+    cloud_init: CloudInit::Settings,
     share: 3,
 };
 
@@ -48,6 +62,34 @@ const ESXI: Kind = Kind {
     ..VCENTER
 };
 
+const XENSERVER: Kind = Kind {
+    name: "XenServer",
+    hypervisor: HypervisorType::Xenserver,
+    endpoint: lab::XENSERVER,
+    places: "
+  placement: {storage: sr-hosted}
+  images: {debian: {template: tmpl-debian-12}}
+  networks: {app: {network: hosted-public}, db: {network: hosted-private}}
+  storage: {fast: {sr: sr-nvme}}",
+    busy: "OTHER_OPERATION_IN_PROGRESS",
+    cloud_init: CloudInit::Disk,
+    share: 3,
+};
+
+const HYPERV: Kind = Kind {
+    name: "Hyper-V",
+    hypervisor: HypervisorType::Hyperv,
+    endpoint: lab::HYPERV,
+    places: r"
+  placement: {path: 'D:\Hyper-V'}
+  images: {debian: {vhdx: 'D:\Images\debian-12.vhdx', mode: copy}}
+  networks: {app: {switch: vSwitch-QA, vlan: 110}, db: {switch: vSwitch-QA, vlan: 120}}
+  storage: {fast: {path: 'E:\Hyper-V'}}",
+    busy: "QuotaLimit",
+    cloud_init: CloudInit::None,
+    share: 3,
+};
+
 impl Kind {
     /// Can a scenario be played there?
     pub fn can(&self, scenario: &Scenario) -> bool {
@@ -58,6 +100,12 @@ impl Kind {
     pub fn lab(&self) -> LabOptions {
         let esxi = self.endpoint == lab::ESXI;
         LabOptions { vms: 3, only: vec![self.hypervisor], esxi, ..LabOptions::default() }
+    }
+
+    /// Disk files of a scenario that no VM has at the end, by intent.
+    pub fn kept_files(&self, scenario: &Scenario) -> usize {
+        let seed = self.cloud_init == CloudInit::Disk && scenario.needs_image;
+        scenario.kept_files + usize::from(seed)
     }
 
     /// How it refuses a call.

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use tierwright::lab::world::Vm;
 
+use crate::kinds::{CloudInit, Kind};
+
 /// A VM as Git says it.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {
@@ -66,7 +68,6 @@ const CLONE: Wish = Wish {
     from_image: true,
     disks: &[("root", 12, ""), ("data", 4, "fast")],
     nics: &[("eth0", "app"), ("eth1", "db")],
-    more: ", cloudInit: {userData: \"#cloud-config\\n\"}",
     ..BLANK
 };
 
@@ -178,7 +179,7 @@ impl Left {
 
 impl Wish {
     /// Its manifest.
-    pub fn manifest(&self, endpoint: &str, id: &str) -> String {
+    pub fn manifest(&self, kind: &Kind, id: &str) -> String {
         let mut disks = String::new();
         for (name, gib, storage) in self.disks {
             let storage = if storage.is_empty() { String::new() } else { format!(", storage: {storage}") };
@@ -188,17 +189,19 @@ impl Wish {
         for (name, network) in self.nics {
             let _ = write!(nics, "{{name: {name}, network: {network}}}, ");
         }
+        let with_data = self.from_image && kind.cloud_init != CloudInit::None;
         let image = if self.from_image { ", image: debian" } else { "" };
         format!(
             "apiVersion: tierwright.dev/v1
 kind: VirtualMachine
 metadata: {{project: shop, name: {name}}}
-spec: {{tier: tier, cpus: 2, memory: {memory}GiB{image}, disks: [{disks}], nics: [{nics}], power: {power}{more}}}
+spec: {{tier: tier, cpus: 2, memory: {memory}GiB{image}, disks: [{disks}], nics: [{nics}], power: {power}{data}{more}}}
 ",
+            data = if with_data { ", cloudInit: {userData: \"#cloud-config\\n\"}" } else { "" },
             power = if self.runs { "running" } else { "stopped" },
             name = self.name,
             memory = self.memory_gib,
-            more = self.more.replace("{endpoint}", endpoint).replace("{id}", id),
+            more = self.more.replace("{endpoint}", kind.endpoint).replace("{id}", id),
         )
     }
 }

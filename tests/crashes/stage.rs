@@ -8,9 +8,7 @@ use tierwright::clock::Clock;
 use tierwright::endpoints::Endpoints;
 use tierwright::lab::world::Id;
 use tierwright::lab::{ClockMode, Lab, LabOptions, WorldHandle};
-use tierwright::model::EndpointName;
 use tierwright::session::Session;
-use tierwright::settings;
 
 use crate::child;
 use crate::judge::{self, Bystanders};
@@ -28,21 +26,21 @@ pub struct Stage {
     pub now: Timestamp,
     /// What was there and is none of the scenario's business.
     pub bystanders: Bystanders,
-    endpoint: &'static str,
+    pub kind: &'static Kind,
     folder: tempfile::TempDir,
 }
 
 impl Stage {
     /// Sets it up to the moment before the program is started. Lab time stands still except where a call waits for it:
     /// what a dead program had begun is still running when the next one looks.
-    pub async fn set(kind: &Kind, scenario: &Scenario) -> Self {
+    pub async fn set(kind: &'static Kind, scenario: &Scenario) -> Self {
         let options = LabOptions { clock: ClockMode::Virtual, ..kind.lab() };
         let lab = Lab::start(options).await.expect("the lab starts");
         let images = lab.world_of(kind.endpoint).expect("the lab has it").with(|world| judge::unheld_files(world));
         let folder = tempfile::tempdir().expect("a folder");
         let settings = lab.write_settings(folder.path(), &folder.path().join("manifests")).expect("it is ours");
         let now = Timestamp::from_second(THEN + 3600 + scenario.days * 86_400).expect("a time");
-        let mut stage = Self { lab, settings, now, bystanders: Bystanders::default(), endpoint: kind.endpoint, folder };
+        let mut stage = Self { lab, settings, now, bystanders: Bystanders::default(), kind, folder };
         stage.write("tier.yaml", &kind.tier(scenario.grace_days));
         let then = Timestamp::from_second(THEN).expect("a time");
         for wish in scenario.before {
@@ -75,19 +73,14 @@ impl Stage {
 
     /// The world behind the endpoint.
     pub fn world(&self) -> WorldHandle {
-        self.lab.world_of(self.endpoint).expect("the lab has it")
+        self.lab.world_of(self.kind.endpoint).expect("the lab has it")
     }
 
     /// A session in this process.
     pub fn session(&self, now: Timestamp) -> Session {
-        let settings = settings::load(Some(&self.settings)).expect("the lab writes good settings");
+        let settings = child::settings(&self.settings, self.kind.endpoint);
         let endpoints = Endpoints::new(&settings.endpoints);
         Session::with_endpoints(settings, Clock::standing_at(now), endpoints)
-    }
-
-    /// The endpoint's name.
-    pub fn endpoint(&self) -> EndpointName {
-        EndpointName::new(self.endpoint).expect("a name")
     }
 
     /// Git says this from now on.
@@ -97,7 +90,7 @@ impl Stage {
             adopted.map(|vm| vm.instance_uuid.to_string()).unwrap_or_default()
         });
         match wish {
-            Some(wish) => self.write("vm.yaml", &wish.manifest(self.endpoint, &id)),
+            Some(wish) => self.write("vm.yaml", &wish.manifest(self.kind, &id)),
             None => drop(fs::remove_file(self.folder.path().join("manifests/vm.yaml"))),
         }
     }

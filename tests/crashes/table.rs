@@ -1,4 +1,4 @@
-//! The table, and what failed.
+//! The table; what fails is told as it happens.
 
 use crate::case::{Dry, Result};
 use crate::judge::Finding;
@@ -14,14 +14,14 @@ pub struct Row {
     twins: usize,
     losses: usize,
     astray: usize,
-    /// Case, and what is wrong.
-    pub problems: Vec<(String, String)>,
+    /// Did everything end well?
+    pub clean: bool,
 }
 
 impl Row {
     /// Of a run in peace: no case has run yet.
     pub fn of(dry: &Dry) -> Self {
-        Self {
+        let mut row = Self {
             kind: dry.kind.name,
             scenario: dry.scenario.name,
             points: dry.points(),
@@ -31,12 +31,16 @@ impl Row {
             twins: 0,
             losses: 0,
             astray: 0,
-            problems: dry.problem.iter().map(|problem| ("in peace".to_owned(), problem.clone())).collect(),
+            clean: true,
+        };
+        if let Some(problem) = &dry.problem {
+            row.failed("in peace", problem);
         }
+        row
     }
 
     /// Counts a case.
-    pub fn add(&mut self, case: String, result: Result) {
+    pub fn add(&mut self, case: &str, result: Result) {
         self.cases += 1;
         self.killed += usize::from(result.killed);
         let has = |is: fn(&Finding) -> bool| usize::from(result.findings.iter().any(is));
@@ -49,23 +53,19 @@ impl Row {
         });
         let said: Vec<String> = result.unsettled.into_iter().chain(said).collect();
         if !said.is_empty() {
-            self.problems.push((case, said.join("\n")));
+            self.failed(case, &said.join("\n"));
         }
     }
 
-    /// Did every case end well?
-    pub fn is_clean(&self) -> bool {
-        self.problems.is_empty()
+    /// Told at once: the table may be long in coming.
+    fn failed(&mut self, case: &str, problem: &str) {
+        self.clean = false;
+        println!("FAILED {}: {}, {case}\n{problem}\n", self.kind, self.scenario);
     }
 }
 
-/// Prints the table, and below it every case that failed.
-pub fn print(rows: &[Row], seed: &str) {
-    for (kind, scenario, problem) in rows.iter().flat_map(|row| {
-        row.problems.iter().map(move |(case, text)| (row.kind, format!("{}, {case}", row.scenario), text))
-    }) {
-        println!("FAILED {kind}: {scenario}\n{problem}\n");
-    }
+/// Prints the table.
+pub fn print(rows: &[Row], seed: u64) {
     let line = |cells: [&str; 8]| {
         println!(
             "{:<10} {:<28} {:>7} {:>12} {:>7} {:>6} {:>7} {:>14} ",
