@@ -211,8 +211,9 @@ fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) 
         return;
     }
     let disk = match at {
-        // A kept disk that somebody attached by hand is not ours to take off again.
-        At::Attached(_) if pair.mark.disks.get(name).is_some_and(|marked| marked.slot.is_none()) => return,
+        // A kept disk that somebody attached by hand is not ours to take off again. One that still counts as applied is:
+        // the mark says "kept" before the disk is taken off, and the run that wrote it came no further.
+        At::Attached(_) if is_kept(pair, name) => return,
         At::Attached(disk) => *disk,
         At::Detached => return,
         At::Incomplete => return unresolved(name, "its slot was never recorded", differences),
@@ -252,6 +253,12 @@ fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) 
     let at = disk_at(name, disk);
     let change = if delete { Change::DeleteDisk(at) } else { Change::DetachDisk(at) };
     differences.found.push(Difference { reason, effect: Effect::Hardware(vec![change]) });
+}
+
+/// Was it taken off for good, by an update that came to its end?
+fn is_kept(pair: Pair<'_>, name: &str) -> bool {
+    let applied = pair.mark.applied.as_ref().is_some_and(|applied| applied.disks.contains_key(name));
+    !applied && pair.mark.disks.get(name).is_some_and(|marked| marked.slot.is_none())
 }
 
 /// Snapshots and sharing forbid every change of an existing disk.

@@ -75,7 +75,7 @@ impl Shape {
             template: vm.template,
             cpus: vm.cpus,
             memory_mib: vm.memory_mib,
-            annotation: vm.annotation.to_string(),
+            annotation: without_mark(&vm.annotation),
             folder: vm.folder,
             disks: vm.disks.iter().map(disk).collect(),
             nics: vm.nics.iter().map(|nic| (nic.network, nic.connected, nic.start_connected)).collect(),
@@ -102,6 +102,14 @@ impl Shape {
 
     fn rests(&self) -> bool {
         self.power == Power::Off && self.nics.iter().all(|(_, now, at_start)| !now && !at_start)
+    }
+}
+
+/// Notes without the block that holds the mark where a hypervisor has no better place: the mark is compared by itself.
+fn without_mark(notes: &str) -> String {
+    match (notes.find("[tierwright"), notes.find("[end of tierwright]")) {
+        (Some(from), Some(to)) => notes[..from].to_owned() + &notes[to..],
+        _ => notes.to_owned(),
     }
 }
 
@@ -144,6 +152,7 @@ fn comparable(mut mark: Mark) -> Mark {
     }
     for nic in mark.nics.values_mut() {
         nic.mac = nic.mac.take().map(|_| "known".to_owned());
+        nic.slot = nic.slot.take().map(|_| "known".to_owned());
     }
     if let Some(retired) = &mut mark.retired {
         retired.connected.iter_mut().for_each(|mac| "known".clone_into(mac));

@@ -87,7 +87,7 @@ const HYPERV: Kind = Kind {
   storage: {fast: {path: 'E:\Hyper-V'}}",
     busy: "QuotaLimit",
     cloud_init: CloudInit::None,
-    share: 3,
+    share: 1,
 };
 
 impl Kind {

@@ -90,6 +90,25 @@ fn an_update_cut_short_at_any_operation_is_finished_by_the_next_plan() {
 }
 
 #[test]
+fn a_detach_that_was_cut_short_is_finished_and_a_disk_put_back_by_hand_is_left() {
+    let mut with_data = spec("app/vm-00");
+    with_data.disks.push(disk("data", 5));
+    let mut world = World::of(&[with_data]);
+    // Where a hypervisor changes one thing at a time, the mark says "kept" first.
+    remark(world.vm("vm-00"), |mark| {
+        let data = mark.disks.get_mut("data").unwrap();
+        data.file = data.id.clone().or(Some("data-file".to_owned()));
+        data.slot = None;
+    });
+    world.want(spec("app/vm-00"));
+    let plan = world.plan();
+    assert!(matches!(&changes(plan.step_of("app/vm-00"))[..], [Change::DetachDisk(at)] if at.slot == "scsi0:1"));
+    // Done, and the disk attached again by somebody.
+    remark(world.vm("vm-00"), |mark| drop(mark.applied.as_mut().unwrap().disks.remove("data")));
+    assert_eq!(world.plan().steps, []);
+}
+
+#[test]
 fn disks_grow_are_added_detached_and_come_back() {
     let mut world = World::fleet(1);
     let mut wanted = spec("app/vm-00");

@@ -23,6 +23,8 @@ pub fn still_safe(step: &Step, at: Progress, found: &[ObservedVm], installation:
     let Progress { operation, begun } = at;
     match &step.preconditions {
         Precondition::Absent { identity, name: _ } => still_absent(*identity, found, installation),
+        // It went by an earlier call of this very operation; what is left are the files of the disks named in it.
+        Precondition::Unchanged(_) if begun && found.is_empty() && destroys(step, operation) => Ok(()),
         Precondition::Unchanged(seen) => {
             let vm = the_one(seen, found)?;
             let Some(config) = vm.readable() else { return Err("its configuration cannot be read now".to_owned()) };
@@ -47,6 +49,10 @@ pub fn still_safe(step: &Step, at: Progress, found: &[ObservedVm], installation:
             }
         }
     }
+}
+
+fn destroys(step: &Step, operation: usize) -> bool {
+    matches!(step.operations.get(operation), Some(Operation::Destroy { .. }))
 }
 
 /// For a create: nothing of that identity is there, or a create of ours that was cut short.

@@ -140,6 +140,16 @@ fn a_destruction_in_several_calls_goes_on_with_fewer_disks_and_never_with_others
 }
 
 #[test]
+fn once_its_vm_has_gone_a_destruction_goes_on_to_the_files_of_its_disks() {
+    let (step, _) = delete();
+    let last = step.operations.len() - 1;
+    let nothing = |operation, begun| still_safe(&step, Progress { operation, begun }, &[], INSTALLATION);
+    assert_eq!(nothing(last, true), Ok(()));
+    assert!(nothing(last, false).is_err(), "not by this step");
+    assert!(nothing(0, true).is_err(), "not by its destruction");
+}
+
+#[test]
 fn a_create_finds_nothing_or_its_own_beginning() {
     let step = create();
     assert_eq!(safe(&step, 0, &[]), Ok(()));
