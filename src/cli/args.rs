@@ -81,7 +81,7 @@ pub fn grouped(command: Command) -> Command {
     // `{all-args}` would list the commands a second time.
     let hidden: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let command = command.about(ABOUT).help_template(text).override_usage("tierwright [OPTIONS] <COMMAND>").after_help(
-        "New here? `tierwright demo` shows it all on a simulated vCenter, with nothing to install.\n\
+        "New here? `tierwright demo` shows it all on simulated hypervisors, with nothing to install.\n\
          `tierwright COMMAND --help` has examples for each command.",
     );
     hidden.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| sub.hide(true)))

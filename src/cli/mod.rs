@@ -65,7 +65,7 @@ enum Cmd {
     Pause(pause::PauseArgs),
     /// Let changes go on
     Resume(pause::ResumeArgs),
-    /// Watch the whole idea on a simulated vCenter, then play with it
+    /// Watch the whole idea on simulated hypervisors, then play with it
     Demo(demo::Args),
     /// Run simulated hypervisors, for tests and training
     #[command(after_help = LAB_HELP)]

@@ -38,6 +38,9 @@ pub use volatile::Volatile;
 /// How long a statement waits for another process's transaction. Transactions here take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two attempts to open a file that another process is just making.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+
 /// Why the journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -127,7 +130,7 @@ impl Journal {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(failed("open the database"))?;
+        let mut connection = connect(&options).await.map_err(failed("open the database"))?;
         if let Some(mut watch) = watch {
             let mut handle = connection.lock_handle().await.map_err(failed("watch the database"))?;
             handle.set_commit_hook(move || {
@@ -156,6 +159,26 @@ impl Journal {
             tracing::debug!(%error, "closing the journal");
         }
     }
+}
+
+/// Opens the file. While another process turns a new one into a WAL, SQLite answers "locked" at once and waits for
+/// nothing; so the waiting is done here.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let give_up = crate::clock::instant() + BUSY_TIMEOUT;
+    loop {
+        match options.connect().await {
+            Err(error) if is_locked(&error) && crate::clock::instant() < give_up => {
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// `SQLITE_BUSY`, whatever its extension.
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 /// Makes a directory that only its owner reads; one that exists keeps its rights.

@@ -303,7 +303,10 @@ impl Lab {
     fn port(&self, options: &LabOptions) -> u16 {
         match options.port {
             0 => 0,
-            first => first.saturating_add(u16::try_from(self.fronts.len()).unwrap_or(u16::MAX)),
+            first => {
+                let taken: usize = self.fronts.iter().map(|front| front.endpoint.urls.len()).sum();
+                first.saturating_add(u16::try_from(taken).unwrap_or(u16::MAX))
+            }
         }
     }
 

@@ -159,6 +159,8 @@ impl Reconciler {
         let endpoints = &self.session.policy().endpoints;
         endpoints.get(&step.endpoint).is_some_and(|endpoint| endpoint.manage == Manage::Enforce)
             && self.fleet.is_free(&step.endpoint, now)
+            // One that the settings took out and brought back may have a run from before.
+            && !self.runs.is_running(&step.endpoint)
             && self.backoff.holds(step, at).is_none()
             && !self.runs.has(&step.key)
             && !self.fleet.may_be_elsewhere(&step.key, &step.endpoint)

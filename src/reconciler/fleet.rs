@@ -241,3 +241,92 @@ impl Fleet {
         self.inventory.endpoints.insert(name.clone(), awaited);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_mins(1);
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn name(text: &str) -> EndpointName {
+        EndpointName::new(text).unwrap()
+    }
+
+    fn web() -> VmKey {
+        VmKey::parse("app/web").unwrap()
+    }
+
+    fn answer(is_whole: bool) -> Answer {
+        let view = View::Unreachable("what it says matters nothing here".to_owned());
+        let inventory = EndpointInventory { generation: 1, taken_at: AT, view };
+        Answer { inventory, before: None, changes: 7, is_current: true, is_whole }
+    }
+
+    /// Two endpoints, of which `vc` has just answered.
+    fn fleet(now: Instant) -> Fleet {
+        let mut fleet = Fleet::default();
+        fleet.set([name("vc"), name("other")].iter(), |_| true, (now, AT));
+        assert_eq!(fleet.take_due(now).len(), 2);
+        fleet.answered(&name("vc"), answer(true), (now, INTERVAL));
+        fleet
+    }
+
+    /// Steps that begin and end at once, and the answer that follows.
+    fn run(fleet: &mut Fleet, now: Instant, is_whole: bool) {
+        fleet.begun(&name("vc"), [web()], AT);
+        assert!(!fleet.is_free(&name("vc"), now) && fleet.awaited().contains(&name("vc")));
+        fleet.ended(&name("vc"), (now, AT), INTERVAL);
+        assert_eq!(fleet.take_due(now), [name("vc")], "asked at once");
+        fleet.answered(&name("vc"), answer(is_whole), (now, INTERVAL));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn steps_that_lead_to_steps_again_are_the_last_for_an_interval() {
+        let now = crate::clock::instant();
+        let mut fleet = fleet(now);
+        run(&mut fleet, now, true);
+        assert!(fleet.is_free(&name("vc"), now));
+        run(&mut fleet, now, true);
+        assert!(!fleet.is_free(&name("vc"), now) && fleet.is_free(&name("vc"), now + INTERVAL));
+        fleet.new_revision((now, AT));
+        assert!(fleet.is_free(&name("vc"), now), "another revision is other work");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_whole_answer_tells_where_a_vm_is_that_steps_were_begun_for() {
+        let now = crate::clock::instant();
+        let mut fleet = fleet(now);
+        run(&mut fleet, now, false);
+        assert!(fleet.may_be_elsewhere(&web(), &name("other")));
+        assert!(!fleet.may_be_elsewhere(&web(), &name("vc")), "there it may go on");
+        run(&mut fleet, now, true);
+        assert!(!fleet.may_be_elsewhere(&web(), &name("other")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_awaited_again_once_anything_was_changed_there() {
+        let now = crate::clock::instant();
+        let mut fleet = fleet(now);
+        fleet.notice_changes(&BTreeMap::from([(name("vc"), 7)]), (now, AT));
+        assert!(fleet.is_free(&name("vc"), now));
+        fleet.notice_changes(&BTreeMap::from([(name("vc"), 8)]), (now, AT));
+        assert!(!fleet.is_free(&name("vc"), now));
+        assert_eq!(fleet.take_due(now), [name("vc")]);
+        let during = Answer { is_current: false, ..answer(true) };
+        fleet.answered(&name("vc"), during, (now, INTERVAL));
+        assert!(!fleet.is_free(&name("vc"), now), "it was changed while it was asked");
+        assert!(fleet.take_due(now).is_empty() && fleet.take_due(now + AGAIN) == [name("vc")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_answer_leads_to_nothing_for_a_new_revision() {
+        let now = crate::clock::instant();
+        let mut fleet = fleet(now);
+        fleet.new_revision((now + FRESH, AT));
+        assert!(fleet.is_free(&name("vc"), now + FRESH));
+        let later = now + FRESH + Duration::from_secs(1);
+        fleet.new_revision((later, AT));
+        assert!(!fleet.is_free(&name("vc"), later) && fleet.take_due(later) == [name("vc")]);
+    }
+}

@@ -213,3 +213,62 @@ async fn run(errand: &Errand, shutdown: &Shutdown) -> Result<ApplyReport, String
     let how = Running { by: Who::Serve, held: None, events: &errand.events, shutdown };
     errand.session.run_part(&errand.part, &errand.desired, how).await.map_err(|error| chain(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample::{World, endpoint, spec, tier, tier_name};
+
+    /// `app/vm-00` is to go from `vc`, and `app/new` to come to `second`.
+    fn one_goes_and_one_comes_elsewhere() -> Plan {
+        let mut world = World::fleet(2);
+        world.add_endpoint("second", Vec::new());
+        world.remember();
+        let other = tier("t2", &["second"]);
+        world.desired.tiers.insert(other.name.clone(), other);
+        let mut new = spec("app/new");
+        new.tier = tier_name("t2");
+        world.want(new);
+        world.unwant("app/vm-00");
+        world.plan()
+    }
+
+    fn shared(plan: &Plan, may_begin: impl Fn(&Step) -> bool) -> Vec<String> {
+        let shares = share_out(plan, may_begin);
+        let told = |(name, steps): (&EndpointName, &Vec<Step>)| format!("{name}: {}", steps[0].key);
+        shares.iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_plan_that_builds_somewhere_removes_nothing_elsewhere_in_the_same_breath() {
+        let plan = one_goes_and_one_comes_elsewhere();
+        assert_eq!(plan.steps.len(), 2, "{:#?}", plan.blocked);
+        assert_eq!(shared(&plan, |_| true), ["second: app/new"]);
+        let second = endpoint("second");
+        assert_eq!(shared(&plan, |step| step.endpoint != second), ["vc: app/vm-00"], "nothing is built just now");
+    }
+
+    #[test]
+    fn what_depends_on_a_step_that_may_not_begin_or_is_elsewhere_waits() {
+        let mut plan = one_goes_and_one_comes_elsewhere();
+        plan.steps.retain(|step| step.key.to_string() == "app/new");
+        let step = |key: &str, at: &str, on: &[&str]| {
+            let keys = on.iter().map(|key| crate::plan::sample::key(key)).collect();
+            let (key, endpoint) = (crate::plan::sample::key(key), endpoint(at));
+            Step { key, endpoint, depends_on: keys, ..plan.steps[0].clone() }
+        };
+        plan.steps = vec![
+            step("app/a", "vc", &[]),
+            step("app/b", "vc", &["app/a"]),
+            step("app/c", "second", &["app/b"]),
+            step("app/d", "second", &["app/c"]),
+            step("app/e", "second", &[]),
+        ];
+        let keys = |may_begin: fn(&Step) -> bool| {
+            let shares = share_out(&plan, may_begin);
+            shares.into_values().flatten().map(|step| step.key.name().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(|_| true), ["e", "a", "b"]);
+        assert_eq!(keys(|step| step.key.name().as_str() != "a"), ["e"]);
+    }
+}

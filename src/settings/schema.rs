@@ -64,7 +64,7 @@ struct EndpointEntry {
     /// Which protocol it speaks.
     #[schemars(with = "HypervisorType")]
     r#type: (),
-    /// Where it is: https only, with nothing of the account in it.
+    /// Where it is, with nothing of the account in it: https, or http for hyperv with ntlm, which seals each message.
     #[schemars(with = "Option<PlainText>")]
     url: (),
     /// Where the hosts of one cluster or pool are.
@@ -95,7 +95,7 @@ struct CredentialsEntry {
     /// Its name.
     #[schemars(with = "PlainText")]
     username: (),
-    /// A file whose first line is the password; read at each login, so that a new one is taken up.
+    /// A file whose first line is the password; read at each login, so that a new one is taken up. A credential of a systemd service: ${CREDENTIALS_DIRECTORY}/NAME.
     #[schemars(with = "Option<PlainText>")]
     password_file: (),
     /// An environment variable that holds it.

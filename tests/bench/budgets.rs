@@ -10,6 +10,7 @@
 //! ```
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures time, and waits for it to pass")]
 
 #[path = "budgets/bare.rs"]
 mod bare;
@@ -79,6 +80,7 @@ impl Row {
     }
 
     /// With a note.
+    #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self

@@ -4,6 +4,8 @@
 //! changed 0.3 times the first. The lab answers in the same process, so that its time is in both. Run with
 //! `cargo bench --bench pool`.
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +107,7 @@ fn provider(endpoint: &LabEndpoint) -> Arc<dyn Provider> {
         name: EndpointName::new(&endpoint.name).expect("a name"),
         hypervisor: endpoint.hypervisor,
         urls: endpoint.urls.clone(),
+        auth: tierwright::settings::Auth::default(),
         username: endpoint.username.clone(),
         password: PasswordFrom::Given(Secret::new(endpoint.password.clone())),
         trust: trust(endpoint),

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tierwright::lab::LabOptions;
+use tierwright::model::HypervisorType;
+
 use crate::harness::{LabBench, Ran};
 
 /// What is not told by then is not told at all; nothing here takes a second when it works.
@@ -27,16 +30,20 @@ impl Service {
         Self { manager, child }
     }
 
-    /// Reads on until something is told that begins so.
+    /// Reads on until something is told that begins so; being alive is told ten times a second.
     fn told(&self, beginning: &str) -> String {
         let mut buffer = [0; 1024];
-        loop {
+        let mut others = Vec::new();
+        for _ in 0..1_000 {
             let length = self.manager.recv(&mut buffer).unwrap_or_else(|error| panic!("never {beginning}: {error}"));
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if text.starts_with(beginning) {
                 return text;
             }
+            others.push(text);
         }
+        others.dedup();
+        panic!("never {beginning}: {others:#?}")
     }
 
     fn signal(&self, name: &str) {
@@ -60,9 +67,14 @@ impl Drop for Service {
     }
 }
 
+/// One vCenter and nothing else.
+fn bench() -> LabBench {
+    LabBench::with(LabOptions { vms: 3, only: vec![HypervisorType::Vsphere], ..LabOptions::default() })
+}
+
 #[test]
 fn systemd_is_told_of_the_start_of_being_alive_of_a_reload_and_of_the_end() {
-    let mut bench = LabBench::new();
+    let mut bench = bench();
     let settings = bench.path().join("tierwright.yaml");
     let mut service = Service::start(&mut bench);
     service.told("READY=1");
@@ -105,7 +117,7 @@ fn settled(bench: &LabBench, text: &str) -> String {
 
 #[test]
 fn get_status_tells_of_endpoints_tiers_and_vms_and_whether_anybody_serves() {
-    let mut bench = LabBench::new();
+    let mut bench = bench();
     let before = bench.run(&["get", "status"]).expect(1);
     assert!(before.stderr.contains("`tierwright serve` does not run"), "{}", before.stderr);
     let mut service = Service::start(&mut bench);

@@ -54,7 +54,7 @@ fn tier_2_of_the_examples_is_made_changed_and_taken_away_on_hyper_v() {
     assert_eq!(actions(&changes), ["qa/erp-db-01 update", "qa/win-client-01 update"]);
     let lands: Vec<_> =
         changes["steps"].as_array().unwrap().iter().map(|step| step["lands"].as_str().unwrap()).collect();
-    assert_eq!(lands, ["hot", "powerOff"]);
+    assert_eq!(lands, ["hot", "reboot"]);
     bench.run(&["apply", "--yes"]).expect(0);
     assert_eq!(actions(&plan(&bench)), [] as [String; 0]);
     // `prune: auto` with a day of grace: out of Git it is retired.

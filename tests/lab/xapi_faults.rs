@@ -137,3 +137,16 @@ async fn a_lost_task_is_done_and_nobody_finds_it() {
     lab.clock().advance(std::time::Duration::from_secs(1));
     assert_eq!(xapi.get("VM.power_state", &vm).await, "Running");
 }
+
+#[tokio::test]
+async fn who_may_not_import_is_refused_and_sees_no_such_right() {
+    let (lab, xapi) = ready(options()).await;
+    let sr = xapi.ok("SR.get_by_name_label", json!(["sr-hosted"])).await[0].clone();
+    let vdi = text(&xapi.ok("VDI.create", crate::xapi::disk(&sr, "seed", 1)).await);
+    let right = "http/put_import_raw_vdi";
+    let rights = async || texts(&xapi.get("session.rbac_permissions", &xapi.session).await);
+    assert!(rights().await.contains(&right.to_owned()));
+    lab.faults().add(FaultRule::always(None, None, Effect::Deny(right.into())));
+    assert!(!rights().await.contains(&right.to_owned()));
+    assert_eq!(xapi.import(&vdi, "seed").await.0, 403);
+}

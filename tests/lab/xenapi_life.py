@@ -113,6 +113,7 @@ assert refused("HANDLE_INVALID", xenapi.VM.get_record, vm) == ["VM", vm]
 assert xenapi.VDI.get_VBDs(vdi) == []
 xenapi.VDI.destroy(vdi)
 last = xenapi.event_from(["vm"], delta["token"], 5.0)
-assert [(e["operation"], e["ref"]) for e in last["events"]] == [("del", vm)], last["events"]
+# The template was at work meanwhile, and is told of too.
+assert [e["ref"] for e in last["events"] if e["operation"] == "del"] == [vm], last["events"]
 session.xenapi.logout()
 print("a VM lived and went")

@@ -11,8 +11,7 @@ use crate::cli::progress::{self, Progress};
 use crate::clock::Clock;
 use crate::events::EventSink;
 use crate::ids;
-use crate::lab::{Lab, LabOptions, WorldHandle, XENSERVER};
-use crate::model::HypervisorType;
+use crate::lab::{Lab, LabOptions};
 use crate::plan::Plan;
 use crate::session::{Look, LookRequest, Session};
 use crate::settings;
@@ -49,8 +48,9 @@ impl Stage {
             std::fs::create_dir_all(path.parent().unwrap_or(&manifests)).context("making the folder of manifests")?;
             std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         }
-        let only = vec![HypervisorType::Vsphere, HypervisorType::Xenserver];
-        let lab = Lab::start(LabOptions { only, ..LabOptions::default() }).await.context("starting the lab")?;
+        // All fronts: one plan goes over three tiers.
+        let options = LabOptions { only: Vec::new(), vms: 4, ..LabOptions::default() };
+        let lab = Lab::start(options).await.context("starting the lab")?;
         let file = lab.write_settings(folder, &manifests).context("writing the settings")?;
         let session = Session::open(settings::load(Some(&file))?, Clock::Real).await?;
         Ok((file, lab, session))
@@ -111,11 +111,6 @@ impl Stage {
     /// The drift, as `drift` shows it.
     pub fn drift(&self, look: &Look) -> Vec<crate::diff::DriftLine> {
         crate::cli::drift::of(look, self.session.policy())
-    }
-
-    /// What the XenServer pool holds.
-    pub fn pool(&self) -> WorldHandle {
-        self.lab.world_of(XENSERVER).unwrap_or_else(|| self.lab.world())
     }
 
     /// How many calls were let through that change something.

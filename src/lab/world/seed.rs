@@ -13,6 +13,9 @@ use super::{
     Id, Link, Network, Nic, Pool, Power, Vm, World,
 };
 
+/// A pool's network between a host and its guests, which no VM is put on.
+pub const INTERNAL: &str = "Host internal management network";
+
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
@@ -188,7 +191,7 @@ fn hosted(world: &mut World) -> Places {
         world.add_datastore("sr-hosted", at.datastore_folder, 20 * TIB),
         world.add_datastore("sr-nvme", at.datastore_folder, 20 * TIB),
     ];
-    world.add_network(crate::lab::xenserver::INTERNAL, at.network_folder, false);
+    world.add_network(INTERNAL, at.network_folder, false);
     let networks = vec![
         world.add_network("hosted-public", at.network_folder, false),
         world.add_network("hosted-private", at.network_folder, false),

@@ -26,6 +26,9 @@ const MOST: usize = 64 << 20;
 /// How the operation stands in rules and in the record.
 const NAME: &str = "import_raw_vdi";
 
+/// The right it needs.
+pub(super) const RIGHT: &str = "http/put_import_raw_vdi";
+
 /// Answers an import.
 pub(super) async fn import(
     State(at): State<At>,
@@ -47,12 +50,14 @@ pub(super) async fn import(
         peer.cut();
         return Response::default();
     }
+    let denied = at.front.with(|_, inner| inner.rules.denies(RIGHT, &names));
+    let denied = denied.then(|| (StatusCode::FORBIDDEN, RIGHT.to_owned()));
     let refused = effects.iter().find_map(|effect| match effect {
         Effect::Fail(with) | Effect::FailTask(with) => Some((StatusCode::INTERNAL_SERVER_ERROR, with.fault.clone())),
         Effect::Deny(right) => Some((StatusCode::FORBIDDEN, right.clone())),
         _ => None,
     });
-    let done = match refused {
+    let done = match refused.or(denied) {
         Some(refused) => Err(refused),
         None => at.take_in(&query, found, request).await,
     };

@@ -79,8 +79,13 @@ impl Bound {
     async fn try_bind(first: SocketAddr, members: usize) -> Result<Self, LabError> {
         let mut bound: Vec<(TlsListener, Certificate, watch::Sender<bool>)> = Vec::new();
         for number in 0..members {
-            let port = bound.first().map_or(first.port(), |(first, ..)| first.address().port());
             let ip = nth(first.ip(), number);
+            let port = match bound.first() {
+                None => first.port(),
+                // No second address to have: another port.
+                Some(_) if ip == first.ip() => 0,
+                Some((first, ..)) => first.address().port(),
+            };
             let (stop, _) = watch::channel(false);
             let certificate = Certificate::fresh(ip)?;
             let listener = match TlsListener::bind_as((ip, port).into(), &certificate, &stop).await {

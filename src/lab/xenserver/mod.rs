@@ -22,7 +22,7 @@
 //! there when asked for. `unsetConfig`, and `deny: System.Read` on a VM: the VM is listed, its VBDs and VIFs are not and
 //! cannot be read, so that it names devices nobody finds. `deny: System.View` on a VM: reading it is refused. `deny: VM.x`:
 //! that message is refused with RBAC_PERMISSION_DENIED and missing in `rbac_permissions`. `truncate`: a listing or an event
-//! batch ends early; the counts stay true. `breakAfterPage`: one longer than that is an error.
+//! batch ends early; the counts stay true. `loseTask`: an asynchronous call is done, its task is not to be found. `breakAfterPage`: one longer than that is an error.
 //!
 //! Simpler than a real pool: roles other than one that may do all of this; snapshots go with their VM; SRs are shared and
 //! thick; consoles, metrics over time, GPUs, HA, patches and migrations are not there.
@@ -58,7 +58,6 @@ pub use failure::CODES;
 pub(in crate::lab) use members::Bound;
 pub use members::PoolControl;
 use members::{Member, Standing};
-pub(in crate::lab) use records::INTERNAL;
 use records::View;
 use refs::Codec;
 use session::Sessions;

@@ -101,6 +101,7 @@ impl Inner {
         };
         self.tables.tasks.insert(number, task);
         self.tables.pending.insert(number);
+        vm.map(|vm| world.edit_runtime(vm, |_| {}));
         self.tables.shadow.added(Obj::Task(number), world.bump(), listed);
         self.forget_old_tasks(world);
         schedule(front, world, number, long);
@@ -151,6 +152,9 @@ impl Inner {
     /// Ends a task that is still pending.
     pub fn settle_task(&mut self, world: &mut World, number: u32, verdict: Verdict, value: Option<Value>) {
         let now = world.now_ms();
+        let vm = self.tables.tasks.get(&number).and_then(|task| task.vm);
+        // Its VM is at work no more, which its record shows.
+        vm.map(|vm| world.edit_runtime(vm, |_| {}));
         let change = world.bump();
         if let Some(task) = self.tables.tasks.get_mut(&number).filter(|task| task.pending()) {
             if verdict != Verdict::Pending {

@@ -154,6 +154,11 @@ impl Embedded {
         Self { writer_class: class, properties: Vec::new() }
     }
 
+    /// What it is an instance of.
+    pub(super) const fn class(&self) -> &'static str {
+        self.writer_class
+    }
+
     fn with(mut self, name: &'static str, kind: &'static str, values: Values) -> Self {
         self.properties.push((name, kind, values));
         self

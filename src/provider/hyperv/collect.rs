@@ -366,11 +366,10 @@ fn add_storage(catalog: &mut Catalog, volume: &Storage, host: Option<&Arc<str>>)
 
 /// Switches of one name on several nodes are one network: that is how VMs move between them.
 fn add_network(catalog: &mut Catalog, name: &Arc<str>, host: Option<&Arc<str>>) {
-    match catalog.networks.iter_mut().find(|network| network.target.name == **name) {
-        Some(network) => network.hosts.extend(host.cloned()),
-        None => {
-            let target = NetworkTarget { name: name.to_string(), vlan: None };
-            catalog.networks.push(Network { target, datacenter: None, hosts: host.cloned().into_iter().collect() });
-        }
+    if let Some(network) = catalog.networks.iter_mut().find(|network| network.target.name == **name) {
+        network.hosts.extend(host.cloned());
+    } else {
+        let target = NetworkTarget { name: name.to_string(), vlan: None };
+        catalog.networks.push(Network { target, datacenter: None, hosts: host.cloned().into_iter().collect() });
     }
 }

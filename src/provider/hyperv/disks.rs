@@ -10,6 +10,7 @@ use super::host::Host;
 use super::hosts::Live;
 use super::ident::device_of;
 use super::machine::{IDE, SCSI, slot};
+use super::parts::Subset;
 use super::paths;
 use super::vhd::{self, Vhd};
 use super::work::{Change, Work};
@@ -131,13 +132,12 @@ impl Work<'_> {
             let mut empty = drives.filter(|drive| drive.controller == bus && drive.disk.is_none());
             empty.find(|drive| !drive.physical && !drive.is_dvd).map(|drive| drive.id.clone())
         };
-        let drive = match empty(&live) {
-            Some(drive) => drive,
-            None => {
-                live = self.add_drive(live, bus).await?;
-                let why = "the drive was made and is not there";
-                empty(&live).ok_or_else(|| self.error("AddResourceSettings", ErrorKind::Unexpected, why))?
-            }
+        let drive = if let Some(drive) = empty(&live) {
+            drive
+        } else {
+            live = self.add_drive(live, bus).await?;
+            let why = "the drive was made and is not there";
+            empty(&live).ok_or_else(|| self.error("AddResourceSettings", ErrorKind::Unexpected, why))?
         };
         let medium = Embedded::new(SASD)
             .number("ResourceType", "uint16", 31)
@@ -190,6 +190,7 @@ impl Work<'_> {
         detail: String,
         there: impl Fn(&Live) -> bool + Send + Sync,
     ) -> Result<Live, StepError> {
+        let subset = Subset::of(resource.class());
         let settings = Reference::setting("Msvm_VirtualSystemSettingData", &live.whole.machine.settings.id);
         let invoke = Invoke {
             target: self.service(&live.host, vhd::MACHINES).await?,
@@ -201,7 +202,7 @@ impl Work<'_> {
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         Box::pin(self.make(change, || async { Ok(there(&self.live().await?)) })).await?;
-        self.live().await
+        self.again(live, subset).await
     }
 
     /// ModifyResourceSettings; what is left out stays (SEQUENCES.md, "Common").
@@ -212,6 +213,7 @@ impl Work<'_> {
         detail: String,
         there: impl Fn(&Live) -> bool + Send + Sync,
     ) -> Result<Live, StepError> {
+        let subset = resources.first().map_or(Subset::All, |resource| Subset::of(resource.class()));
         let parameter = |resource| ("ResourceSettings", Parameter::Embedded(resource));
         let parameters = resources.into_iter().map(parameter).collect();
         let invoke = Invoke {
@@ -221,7 +223,7 @@ impl Work<'_> {
         };
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         Box::pin(self.make(change, || async { Ok(there(&self.live().await?)) })).await?;
-        self.live().await
+        self.again(live, subset).await
     }
 
     /// RemoveResourceSettings of one resource.
@@ -240,7 +242,7 @@ impl Work<'_> {
         };
         let change = Change { host: live.host.clone(), invoke, destroys, detail };
         Box::pin(self.make(change, || async { Ok(gone(&self.live().await?)) })).await?;
-        self.live().await
+        self.again(live, Subset::of(class)).await
     }
 
     /// The attached disk that is meant: by slot, and by id when one is given. `None`: that slot is empty and no disk of

@@ -112,10 +112,8 @@ impl Fault {
             5 | 2_147_942_405 | 2_147_749_891 => ErrorKind::Denied,
             // WBEM_E_NOT_FOUND, WBEM_E_INVALID_CLASS, ERROR_WSMAN_INVALID_SELECTORS, file or path not found.
             2_147_749_890 | 2_147_749_904 | 2_150_858_843 | 2_147_942_402 | 2_147_942_403 => ErrorKind::NotFound,
-            // Sharing violation, WBEM_E_INVALID_OPERATION.
-            2_147_942_432 | 2_147_749_910 => ErrorKind::Conflict,
-            // Disk full, and the job's own code for an invalid state (32775).
-            2_147_942_512 | 32_775 | 32_774 => ErrorKind::Conflict,
+            // Sharing violation, WBEM_E_INVALID_OPERATION, disk full, and the job's own codes for an invalid state.
+            2_147_942_432 | 2_147_749_910 | 2_147_942_512 | 32_775 | 32_774 => ErrorKind::Conflict,
             // WBEM_E_QUOTA_VIOLATION, ERROR_WSMAN_QUOTA_*.
             2_147_749_996 | 2_150_859_173..=2_150_859_177 => ErrorKind::RateLimited,
             _ if self.is_missing() => ErrorKind::NotFound,

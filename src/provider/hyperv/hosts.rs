@@ -15,8 +15,8 @@ use super::collect::read_vhds;
 use super::convert::{self, Surroundings, Vhds};
 use super::fault::Failure;
 use super::host::{Host, same_node};
-use super::machine::{self, Whole};
-use super::parts::{self, Scope};
+use super::machine::{self, Machine, Whole};
+use super::parts::{self, Parts, Scope, Subset};
 use crate::model::ObservedVm;
 use crate::provider::ErrorKind;
 use crate::settings::EndpointSettings;
@@ -42,9 +42,8 @@ pub(super) struct Live {
     pub whole: Whole,
     pub vhds: Vhds,
     pub around: Surroundings,
-    /// Instance ids of its processor and memory settings.
-    pub processor: Option<String>,
-    pub memory: Option<String>,
+    /// What it was joined from.
+    pub parts: Parts,
 }
 
 impl Live {
@@ -171,16 +170,36 @@ pub(super) async fn read(host: &Arc<Host>, guid: &str) -> Result<Option<Live>, F
         return Ok(None);
     };
     let found = parts::read(&host.client, Scope::One(guid)).await?;
-    let (processor, memory) = (found.processor_id(guid), found.memory_id(guid));
-    let machine = match machine::join(found).remove(guid) {
-        Some(Ok(machine)) => machine,
-        Some(Err(why)) => return Err(Failure::because(ErrorKind::Conflict, format!("it cannot be read: {why}"))),
-        None => {
-            return Err(Failure::because(ErrorKind::Conflict, "it cannot be read: the host gives no settings of it"));
-        }
-    };
+    let machine = joined(&found, guid)?;
     let vhds = read_vhds(&host.client, machine.disks().map(|(_, disk)| disk.path.clone()).collect()).await?;
     let switches = host.switches().await?;
     let around = Surroundings { host: facts.name, cluster: None, switches };
-    Ok(Some(Live { host: Arc::clone(host), whole: Whole { system, machine }, vhds, around, processor, memory }))
+    Ok(Some(Live { host: Arc::clone(host), whole: Whole { system, machine }, vhds, around, parts: found }))
+}
+
+fn joined(parts: &Parts, guid: &str) -> Result<Machine, Failure> {
+    let cannot = |why: &str| Failure::because(ErrorKind::Conflict, format!("it cannot be read: {why}"));
+    match machine::join(parts.clone()).remove(guid) {
+        Some(machine) => machine.map_err(|why| cannot(&why)),
+        None => Err(cannot("the host gives no settings of it")),
+    }
+}
+
+/// The VM with one sort of settings read again after they were changed; `None` when the host shows none of them any more,
+/// as when the VM has just moved away.
+pub(super) async fn refresh(live: &Live, subset: Subset) -> Result<Option<Live>, Failure> {
+    let guid = live.whole.system.guid.as_str();
+    let mut live = live.clone();
+    let read = parts::read_some(&live.host.client, Scope::One(guid), subset).await?;
+    if read.lacks(subset) {
+        return Ok(None);
+    }
+    live.parts.replace(subset, read);
+    let machine = joined(&live.parts, guid)?;
+    let paths: Vec<String> = machine.disks().map(|(_, disk)| disk.path.clone()).collect();
+    let unknown = paths.iter().filter(|path| !live.vhds.contains_key(&path.to_lowercase())).cloned().collect();
+    live.vhds.extend(read_vhds(&live.host.client, unknown).await?);
+    live.vhds.retain(|known, _| paths.iter().any(|path| path.to_lowercase() == *known));
+    live.whole.machine = machine;
+    Ok(Some(live))
 }

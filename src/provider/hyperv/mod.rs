@@ -57,6 +57,7 @@ use self::work::Work;
 use super::{Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
 use crate::inventory::{Capabilities, Known, Observed};
 use crate::model::{EndpointName, HypervisorType};
+use crate::plan::Step;
 use crate::settings::EndpointSettings;
 
 /// One host, or one cluster.
@@ -118,6 +119,10 @@ impl Provider for Hyperv {
 
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {
         Box::pin(Work::new(&self.hosts, &self.endpoint, order, recorder).run()).await
+    }
+
+    async fn settle(&self, _step: &Step) -> Result<(), ProviderError> {
+        Box::pin(work::settle(&self.hosts)).await.map_err(self.failed("wait for jobs"))
     }
 
     async fn rights(&self) -> Result<Vec<MissingRight>, ProviderError> {

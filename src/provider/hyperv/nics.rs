@@ -6,6 +6,7 @@ use super::disks::vanished;
 use super::hosts::Live;
 use super::ident::address;
 use super::machine::Adapter;
+use super::parts::Subset;
 use super::vhd;
 use super::work::{Change, Work};
 use crate::model::NetworkTarget;
@@ -30,19 +31,18 @@ impl Work<'_> {
             found.map(|nic| nic.id.clone())
         };
         let switch = self.switch(&live, &order.network)?;
-        let live = match find(&live) {
-            Some(_) => live,
-            None => {
-                let mut nic = Embedded::new(NIC)
-                    .number("ResourceType", "uint16", 10)
-                    .string("ResourceSubType", "Microsoft:Hyper-V:Synthetic Ethernet Port")
-                    .string("ElementName", &order.name);
-                if let Some(mac) = &order.mac {
-                    nic = nic.string("Address", &address(mac)).flag("StaticMacAddress", true);
-                }
-                let detail = format!("add NIC {}", order.name);
-                self.add_resource(&live, nic, detail, |live| find(live).is_some()).await?
+        let live = if find(&live).is_some() {
+            live
+        } else {
+            let mut nic = Embedded::new(NIC)
+                .number("ResourceType", "uint16", 10)
+                .string("ResourceSubType", "Microsoft:Hyper-V:Synthetic Ethernet Port")
+                .string("ElementName", &order.name);
+            if let Some(mac) = &order.mac {
+                nic = nic.string("Address", &address(mac)).flag("StaticMacAddress", true);
             }
+            let detail = format!("add NIC {}", order.name);
+            self.add_resource(&live, nic, detail, |live| find(live).is_some()).await?
         };
         let id = find(&live).ok_or_else(|| self.failed("AddResourceSettings")(vanished("the NIC")))?;
         let live = self.connect_to(live, &id, (&order.name, &order.network, &switch)).await?;
@@ -112,7 +112,7 @@ impl Work<'_> {
             let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
             let off = || async { Ok(nic(&self.live().await?, id).is_some_and(|nic| nic.vlan.is_none())) };
             Box::pin(self.make(change, off)).await?;
-            live = self.live().await?;
+            live = self.again(&live, Subset::Network).await?;
         }
         let (Some(vlan), Some(port)) = (vlan, nic(&live, id).and_then(|nic| nic.port.clone())) else { return Ok(live) };
         let setting =
@@ -126,7 +126,7 @@ impl Work<'_> {
         let detail = format!("put NIC {name} on VLAN {vlan}");
         let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
         Box::pin(self.make(change, || async { Ok(is(&self.live().await?)) })).await?;
-        self.live().await
+        self.again(&live, Subset::Network).await
     }
 
     /// Switches a NIC's connection on or off; where it leads stays.

@@ -120,8 +120,36 @@ pub(super) struct Vlan {
     pub access: u16,
 }
 
+/// Which settings are read: all, or those that a change has touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subset {
+    All,
+    /// Processors and memory.
+    Size,
+    /// Controllers, drives and what is in them.
+    Storage,
+    /// NICs, connections and VLANs.
+    Network,
+}
+
+impl Subset {
+    /// The one that a class of settings belongs to.
+    pub(super) fn of(class: &str) -> Self {
+        match class {
+            "Msvm_ProcessorSettingData" | "Msvm_MemorySettingData" => Self::Size,
+            "Msvm_ResourceAllocationSettingData" | "Msvm_StorageAllocationSettingData" => Self::Storage,
+            SYNTHETIC | EMULATED | "Msvm_EthernetPortAllocationSettingData" | VLAN => Self::Network,
+            _ => Self::All,
+        }
+    }
+
+    fn holds(self, other: Self) -> bool {
+        self == Self::All || self == other
+    }
+}
+
 /// Everything but the systems. By the GUID that stands in each instance id: that of a VM, or of a checkpoint.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Parts {
     pub settings: BTreeMap<String, Settings>,
     /// VMs that have a checkpoint.
@@ -140,6 +168,26 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Puts what was read again in the place of what there was.
+    pub(super) fn replace(&mut self, subset: Subset, read: Self) {
+        match subset {
+            Subset::All => *self = read,
+            Subset::Size => (self.processors, self.memories) = (read.processors, read.memories),
+            Subset::Storage => (self.resources, self.media) = (read.resources, read.media),
+            Subset::Network => (self.nics, self.ports, self.vlans) = (read.nics, read.ports, read.vlans),
+        }
+    }
+
+    /// Is there nothing of it?
+    pub(super) fn lacks(&self, subset: Subset) -> bool {
+        match subset {
+            Subset::All => self.settings.is_empty(),
+            Subset::Size => self.processors.is_empty(),
+            Subset::Storage => self.resources.is_empty(),
+            Subset::Network => self.nics.is_empty(),
+        }
+    }
+
     /// Instance id of a VM's processor settings.
     pub(super) fn processor_id(&self, vm: &str) -> Option<String> {
         self.processors.get(vm).map(|(id, _)| id.clone())
@@ -241,25 +289,36 @@ type Part = Box<dyn FnOnce(&mut Parts) + Send>;
 
 /// Everything but the systems, all queries at once.
 pub(super) async fn read(client: &Client, scope: Scope<'_>) -> Result<Parts, Failure> {
-    let mut parts = Parts::default();
-    let hardware = try_join_all([
-        list(client, scope, ("InstanceID, VirtualQuantity", "Msvm_ProcessorSettingData"), processor),
-        list(client, scope, ("InstanceID, VirtualQuantity, DynamicMemoryEnabled", "Msvm_MemorySettingData"), memory),
-        list(client, scope, (RESOURCE, "Msvm_ResourceAllocationSettingData"), resource),
-        list(client, scope, (MEDIUM, "Msvm_StorageAllocationSettingData"), medium),
-        list(client, scope, (NIC, SYNTHETIC), |instance| nic(instance, SYNTHETIC)),
-        list(client, scope, (NIC, EMULATED), |instance| nic(instance, EMULATED)),
-        list(client, scope, (PORT, "Msvm_EthernetPortAllocationSettingData"), port),
-        list(client, scope, ("InstanceID, OperationMode, AccessVlanId", VLAN), vlan),
-    ]);
-    let (hardware, (settings, checkpointed), guests) =
-        futures_util::try_join!(hardware, settings(client, scope), guests(client, scope))?;
+    let (mut parts, (settings, checkpointed), guests) =
+        futures_util::try_join!(read_some(client, scope, Subset::All), settings(client, scope), guests(client, scope))?;
     parts.settings = settings.into_iter().filter_map(|found| Some((vm_of(&found.id)?, found))).collect();
     parts.checkpointed = checkpointed;
-    for part in hardware.into_iter().flatten() {
+    (parts.addresses, parts.obedient) = guests;
+    Ok(parts)
+}
+
+/// Hardware alone, of one sort or all.
+pub(super) async fn read_some(client: &Client, scope: Scope<'_>, subset: Subset) -> Result<Parts, Failure> {
+    const MEMORY: &str = "InstanceID, VirtualQuantity, DynamicMemoryEnabled";
+    let mut queries = Vec::new();
+    if subset.holds(Subset::Size) {
+        queries.push(list(client, scope, ("InstanceID, VirtualQuantity", "Msvm_ProcessorSettingData"), processor));
+        queries.push(list(client, scope, (MEMORY, "Msvm_MemorySettingData"), memory));
+    }
+    if subset.holds(Subset::Storage) {
+        queries.push(list(client, scope, (RESOURCE, "Msvm_ResourceAllocationSettingData"), resource));
+        queries.push(list(client, scope, (MEDIUM, "Msvm_StorageAllocationSettingData"), medium));
+    }
+    if subset.holds(Subset::Network) {
+        queries.push(list(client, scope, (NIC, SYNTHETIC), |instance| nic(instance, SYNTHETIC)));
+        queries.push(list(client, scope, (NIC, EMULATED), |instance| nic(instance, EMULATED)));
+        queries.push(list(client, scope, (PORT, "Msvm_EthernetPortAllocationSettingData"), port));
+        queries.push(list(client, scope, ("InstanceID, OperationMode, AccessVlanId", VLAN), vlan));
+    }
+    let mut parts = Parts::default();
+    for part in try_join_all(queries).await?.into_iter().flatten() {
         part(&mut parts);
     }
-    (parts.addresses, parts.obedient) = guests;
     Ok(parts)
 }
 

@@ -7,6 +7,7 @@
 use super::cim::Embedded;
 use super::disks::{Wanted, file_of};
 use super::hosts::Live;
+use super::parts::Subset;
 use super::paths;
 use super::vhd;
 use super::work::Work;
@@ -83,7 +84,9 @@ impl Work<'_> {
                     return Ok(live);
                 }
                 self.resize(&live.host, &path, (&disk.name, *size)).await?;
-                self.live().await
+                let mut live = live;
+                live.vhds.remove(&path.to_lowercase());
+                self.again(&live, Subset::Storage).await
             }
             Change::DetachDisk(disk) => Box::pin(self.detach_disk(live, disk, mark)).await,
             Change::DeleteDisk(disk) => Box::pin(self.delete_disk(live, disk)).await,
@@ -121,13 +124,13 @@ impl Work<'_> {
         let mib = memory.map(|size| size.0 / Bytes::MIB).filter(|mib| machine.memory.mib != *mib);
         let mut settings = Vec::new();
         let mut detail = Vec::new();
-        if let (Some(count), Some(id)) = (cpus, &live.processor) {
-            let setting = Embedded::new("Msvm_ProcessorSettingData").string("InstanceID", id);
+        if let (Some(count), Some(id)) = (cpus, live.parts.processor_id(&machine.guid)) {
+            let setting = Embedded::new("Msvm_ProcessorSettingData").string("InstanceID", &id);
             settings.push(setting.number("VirtualQuantity", "uint64", count));
             detail.push(format!("{count} CPUs"));
         }
-        if let (Some(mib), Some(id)) = (mib, &live.memory) {
-            let setting = Embedded::new("Msvm_MemorySettingData").string("InstanceID", id);
+        if let (Some(mib), Some(id)) = (mib, live.parts.memory_id(&machine.guid)) {
+            let setting = Embedded::new("Msvm_MemorySettingData").string("InstanceID", &id);
             let setting = setting.number("VirtualQuantity", "uint64", mib);
             settings.push(if machine.memory.dynamic {
                 setting

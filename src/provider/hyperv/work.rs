@@ -19,9 +19,10 @@ use super::cim::{Instance, Namespace, Reference};
 use super::client::Invoke;
 use super::fault::{Failure, Fault};
 use super::host::Host;
-use super::hosts::{Hosts, Live};
+use super::hosts::{self, Hosts, Live};
 use super::job;
 use super::notes;
+use super::parts::Subset;
 use super::wsman::Output;
 use crate::mark::{self, Mark};
 use crate::model::{EndpointName, OwnId, Secret};
@@ -144,6 +145,14 @@ impl<'a> Work<'a> {
         found.ok_or_else(|| self.error("read the VM", ErrorKind::NotFound, "there is no such VM on any host"))
     }
 
+    /// The VM after a change of one sort of its settings, which alone are read again.
+    pub(super) async fn again(&self, live: &Live, subset: Subset) -> Result<Live, StepError> {
+        match Box::pin(hosts::refresh(live, subset)).await.map_err(self.failed("read the VM"))? {
+            Some(live) => Ok(live),
+            None => self.live().await,
+        }
+    }
+
     /// A service of a host.
     pub(super) async fn service(&self, host: &Host, class: &'static str) -> Result<Reference, StepError> {
         host.client.service(class).await.map_err(self.failed("find the service"))
@@ -259,13 +268,32 @@ impl<'a> Work<'a> {
     }
 }
 
+/// Classes of jobs: those of disks are no Msvm_ConcreteJob.
+const JOBS: [&str; 2] = ["Msvm_ConcreteJob", "Msvm_StorageJob"];
+
 /// Jobs that the host has not finished, of the kind that this change would make.
 async fn running(change: &Change) -> Result<Vec<Reference>, Failure> {
-    let on_disks = change.invoke.target.uri.ends_with("Msvm_ImageManagementService");
-    let class = if on_disks { "Msvm_StorageJob" } else { "Msvm_ConcreteJob" };
+    let on_disks = change.invoke.target.uri.ends_with(super::vhd::IMAGES);
+    unfinished(&change.host, JOBS[usize::from(on_disks)]).await
+}
+
+async fn unfinished(host: &Host, class: &'static str) -> Result<Vec<Reference>, Failure> {
     let query = format!("SELECT InstanceID FROM {class} WHERE JobState < 7");
     let job = |instance: &Instance<'_>| Some(Reference::setting(class, instance.text("InstanceID")?));
-    change.host.client.enumerate(Namespace::Virtualization, &query, job).await
+    host.client.enumerate(Namespace::Virtualization, &query, job).await
+}
+
+/// Waits for every job of every host that is not finished: which of them an earlier run of ours began is not told. Their
+/// ends do not matter, only that they are over.
+pub(super) async fn settle(hosts: &Hosts) -> Result<(), Failure> {
+    for host in &hosts.list {
+        for class in JOBS {
+            for job in unfinished(host, class).await? {
+                let _ = job::wait(&host.client, &job, &|_| {}).await;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Was nothing done because the host would not, or could not find it?

@@ -63,6 +63,11 @@ async fn a_vm_that_moves_keeps_its_guid_and_is_planned_at_its_target_meanwhile()
     assert_eq!(cluster.vms(1, "Msvm_ComputerSystem").await.unwrap().len(), 2);
     assert_eq!(cluster.vms(1, "Msvm_PlannedComputerSystem").await.unwrap(), [vm]);
     assert_eq!(cluster.group(2, vm).await.unwrap(), "HVC01");
+    let job = cluster.nodes[0].one("SELECT * FROM Msvm_MigrationJob WHERE JobState = 4").await;
+    assert_eq!(
+        (property(&job, "VirtualSystemName"), property(&job, "DestinationHost")),
+        (before.clone(), "HVC02".into())
+    );
     assert!(cluster.lab.end_migration(HYPERV_CLUSTER, vm));
     assert_eq!(cluster.vms(0, "Msvm_ComputerSystem").await.unwrap(), ["legacy-HVC01-000"]);
     assert!(cluster.vms(1, "Msvm_PlannedComputerSystem").await.unwrap().is_empty());

@@ -11,7 +11,8 @@ import xml.etree.ElementTree as ET
 
 warnings.filterwarnings("ignore")
 
-from pypsrp.exceptions import AuthenticationError, WSManFaultError  # noqa: E402
+from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError  # noqa: E402
+from pypsrp.negotiate import HTTPNegotiateAuth  # noqa: E402
 from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan  # noqa: E402
 
 https_url, http_url, user = sys.argv[1:4]
@@ -123,6 +124,28 @@ for url, auth in ((http_url, "ntlm"), (https_url, "negotiate"), (https_url, "bas
     except AuthenticationError:
         pass
 print("wrong passwords ok")
+
+# Without TLS nothing is taken that anybody could read along, and no password is asked for.
+for auth in ("ntlm", "basic"):
+    try:
+        with client(http_url, auth, encryption="never") as wsman:
+            wsman.get(CIMV2 + "Win32_ComputerSystem")
+        raise AssertionError("an open body was taken over HTTP: " + auth)
+    except (AuthenticationError, WinRMTransportError):
+        pass
+print("open bodies ok")
+
+# A login that was made for another server's certificate.
+true_binding = HTTPNegotiateAuth._get_cbt_data
+HTTPNegotiateAuth._get_cbt_data = staticmethod(lambda response: b"tls-server-end-point:" + bytes(32))
+try:
+    with client(https_url, "negotiate") as wsman:
+        wsman.get(CIMV2 + "Win32_ComputerSystem")
+    raise AssertionError("another server's login was taken")
+except AuthenticationError:
+    pass
+HTTPNegotiateAuth._get_cbt_data = staticmethod(true_binding)
+print("another channel ok")
 
 with client(http_url, "ntlm") as wsman:
     wsman.get(CIMV2 + "Win32_ComputerSystem")

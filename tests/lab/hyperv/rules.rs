@@ -92,6 +92,20 @@ async fn calls_and_jobs_fail_as_told_and_are_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_the_host_forgot_is_not_found_and_its_work_is_done() {
+    let (lab, client) = lab(options()).await;
+    lab.faults().add(FaultRule::nth("DefineSystem", None, 1, Effect::LoseTask));
+    let settings = instance("Msvm_VirtualSystemSettingData", &[("ElementName", "forgotten")]);
+    let parameters = format!("<p:SystemSettings>{settings}</p:SystemSettings>");
+    let started = client.invoke("Msvm_VirtualSystemManagementService", &[], "DefineSystem", &parameters).await;
+    let job = started.text.split("Name=\"InstanceID\">").nth(1).and_then(|rest| rest.split('<').next()).expect("a job");
+    let gone = client.get(V2, "Msvm_ConcreteJob", &[("InstanceID", job)]).await;
+    assert!(gone.text.contains("a:DestinationUnreachable"), "{}", gone.text);
+    assert!(lab.world().with(|world| world.vm_named("forgotten").is_some()));
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rights_are_refused_by_group_by_namespace_and_by_vm() {
     let (lab, client) = lab(options()).await;
     let deny = |target, right: &str| lab.faults().add(FaultRule::always(None, target, Effect::Deny(right.to_owned())));

@@ -1,5 +1,7 @@
 //! Jobs: what the world's tasks are here.
 
+use uuid::Uuid;
+
 use super::{View, numbers};
 use crate::lab::hyperv::instance::{Instance, Value};
 use crate::lab::hyperv::jobs::{Job, error_of};
@@ -7,8 +9,27 @@ use crate::lab::hyperv::parts::upper;
 use crate::lab::world::{Task, TaskState};
 
 pub(super) fn all(view: &View<'_>, class: &str) -> Vec<Instance> {
+    if class == "Msvm_MigrationJob" {
+        return migrations(view);
+    }
     let jobs = view.jobs.iter().filter(|(_, job)| job.class == class);
     jobs.filter_map(|(id, job)| view.world.task(job.task).map(|task| of_task(view, upper(*id), job, task))).collect()
+}
+
+/// VMs that are on their way to another host (SEQUENCES.md, "Live migration seen").
+fn migrations(view: &View<'_>) -> Vec<Instance> {
+    let moving = view.realized().filter_map(|vm| Some((vm, vm.wmi.as_ref()?.moving_to?)));
+    moving
+        .map(|(vm, to)| {
+            let mut job = Instance::of("Msvm_MigrationJob");
+            let id = Uuid::new_v5(&vm.instance_uuid, format!("migration to {}", to.0).as_bytes());
+            job.all(&[("JobState", "4"), ("JobStatus", "Job is running"), ("JobType", "305"), ("ErrorCode", "0")]);
+            job.set("InstanceID", upper(id)).set("MigrationType", "32768").set("PercentComplete", "50");
+            job.set("VirtualSystemName", upper(vm.instance_uuid));
+            job.set("DestinationHost", &*view.world.name_of(to)).set("OperationalStatus", numbers(&[11]));
+            job
+        })
+        .collect()
 }
 
 fn of_task(view: &View<'_>, id: String, job: &Job, task: &Task) -> Instance {

@@ -234,6 +234,9 @@ fn queue(turn: &mut Turn<'_>, deed: Deed<'static>) -> Outcome {
         }
     };
     let task = turn.world.start(work, "");
+    if turn.effects.contains(&Effect::LoseTask) {
+        turn.world.forget_task(task);
+    }
     let kind = if deed.storage { "Msvm_StorageJob" } else { "Msvm_ConcreteJob" };
     let id = turn.node.jobs().add(&turn.node.host.name, Job { task, class: kind, operation: deed.method });
     let reference = Reference { class: class(kind), keys: vec![("InstanceID".to_owned(), upper(id))] };

@@ -1,8 +1,10 @@
 //! VMs come and go: create, clone, copy, provision, destroy; snapshots.
 
+use std::collections::BTreeMap;
+
 use super::{Turn, fields};
-use crate::lab::world::{CloneVm, Firmware, Id, Nic, VmSpec, Work};
-use crate::lab::xenserver::failure::{Failure, INTERNAL_ERROR, SR_FULL};
+use crate::lab::world::{CloneVm, Firmware, Id, Nic, Vm, VmSpec, Work};
+use crate::lab::xenserver::failure::{Failure, INTERNAL_ERROR};
 use crate::lab::xenserver::records::Machine;
 use crate::lab::xenserver::refs::{Class, Obj};
 use crate::lab::xenserver::schema;
@@ -98,6 +100,7 @@ pub(super) fn copy(turn: &mut Turn<'_>) -> Result<Value, Failure> {
         return Err(Failure::not_allowed("snapshots are reverted to, not cloned, here"));
     };
     let (template, from_name) = (from.template, from.name.to_string());
+    room_for(turn, from, datastore)?;
     let clone = CloneVm {
         source,
         name,
@@ -120,6 +123,18 @@ pub(super) fn copy(turn: &mut Turn<'_>) -> Result<Value, Failure> {
     });
     fresh_mac_seed(turn, made, template.then_some(&*from_name));
     Ok(turn.reference(&Obj::Vm(made)).into())
+}
+
+/// Is there room for a copy of its disks, where they are or on one SR?
+fn room_for(turn: &Turn<'_>, vm: &Vm, datastore: Option<Id>) -> Result<(), Failure> {
+    let mut needed: BTreeMap<Id, u64> = BTreeMap::new();
+    for disk in &vm.disks {
+        let own = turn.world.files.get(&disk.file).map(|file| file.datastore);
+        if let Some(sr) = datastore.or(own) {
+            *needed.entry(sr).or_default() += disk.capacity;
+        }
+    }
+    needed.into_iter().try_for_each(|(sr, size)| super::vdi::room(turn, sr, size))
 }
 
 /// What the tables know of the source, its devices and disks holds for the copy.
@@ -154,10 +169,7 @@ pub(super) fn provision(turn: &mut Turn<'_>) -> Result<Value, Failure> {
         None => Vec::new(),
     };
     for disk in &disks {
-        let room = turn.world.datastores.get(&disk.sr).map_or(0, |sr| sr.capacity.saturating_sub(sr.used));
-        if disk.size > room {
-            return Err(Failure::new(SR_FULL, [disk.size.to_string(), room.to_string()]));
-        }
+        super::vdi::room(turn, disk.sr, disk.size)?;
     }
     for disk in disks {
         let path = turn.world.free_path(disk.sr, &name, &[]);

@@ -376,12 +376,8 @@ impl Turn<'_> {
 
     /// Why the world refused, in this API's words.
     pub fn refused(&self, refusal: &Refusal) -> Failure {
-        use super::failure::{INTERNAL_ERROR, NO_HOSTS_AVAILABLE, SR_FULL, VDI_IN_USE, VDI_MISSING};
+        use super::failure::{INTERNAL_ERROR, NO_HOSTS_AVAILABLE, VDI_IN_USE, VDI_MISSING};
         match refusal {
-            Refusal::NoRoom(sr) => {
-                let free = self.world.datastores.get(sr).map_or(0, |sr| sr.capacity.saturating_sub(sr.used));
-                Failure::new(SR_FULL, ["more than is free".to_owned(), free.to_string()])
-            }
             Refusal::HostUnusable(_) => Failure::new(NO_HOSTS_AVAILABLE, [] as [&str; 0]),
             Refusal::NoFile(path) => Failure::new(VDI_MISSING, [String::new(), path.clone()]),
             Refusal::FileLocked(path) => {

@@ -27,7 +27,8 @@ fn the_vdi(turn: &Turn<'_>) -> Result<Uuid, Failure> {
     }
 }
 
-fn room(turn: &Turn<'_>, sr: Id, size: u64) -> Result<(), Failure> {
+/// Is there so much room on an SR?
+pub(super) fn room(turn: &Turn<'_>, sr: Id, size: u64) -> Result<(), Failure> {
     let free = turn.world.datastores.get(&sr).map_or(0, |sr| sr.capacity.saturating_sub(sr.used));
     if size > free { Err(Failure::new(SR_FULL, [size.to_string(), free.to_string()])) } else { Ok(()) }
 }

@@ -21,7 +21,6 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(in crate::lab) use place::INTERNAL;
 pub(super) use place::free_memory;
 
 use super::members::Standing;

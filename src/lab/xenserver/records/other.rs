@@ -1,13 +1,11 @@
 //! Tasks and sessions.
 
 use super::{Record, View};
+use crate::lab::xenserver::import;
 use crate::lab::xenserver::refs::{Class, Obj};
 use crate::lab::xenserver::schema;
 use crate::lab::xenserver::tasks::{Task, Verdict};
 use crate::lab::xenserver::value::Value;
-
-/// The right to import a disk.
-const IMPORT: &str = "http/put_import_raw_vdi";
 
 impl View<'_> {
     pub(super) fn task(&self, number: u32) -> Option<Record> {
@@ -64,6 +62,6 @@ impl View<'_> {
     fn permissions(&self) -> Value {
         let granted = |right: &&str| !self.rules.denies(right, &[]);
         let messages = schema::messages().iter().map(String::as_str);
-        messages.chain([IMPORT]).filter(granted).map(str::to_ascii_lowercase).collect()
+        messages.chain([import::RIGHT]).filter(granted).map(str::to_ascii_lowercase).collect()
     }
 }

@@ -2,13 +2,11 @@
 
 use super::vm::CONTROL_MIB;
 use super::{Record, View};
+use crate::lab::world::seed::INTERNAL;
 use crate::lab::world::{Id, Link, Power, World};
 use crate::lab::xenserver::refs::{Class, Obj};
 use crate::lab::xenserver::tables::bytes;
 use crate::lab::xenserver::value::Value;
-
-/// The network between a host and its guests, which no VM of ours uses.
-pub(in crate::lab) const INTERNAL: &str = "Host internal management network";
 
 /// Memory Xen itself takes, in MiB.
 const XEN_MIB: u64 = 1024;
