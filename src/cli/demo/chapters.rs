@@ -6,7 +6,8 @@ use super::narrator::{self, Narrator};
 use super::stage::Stage;
 use crate::apply::{ApplyReport, StepOutcome};
 use crate::cli::{drift, view};
-use crate::lab::world::Power;
+use crate::lab::XENSERVER;
+use crate::lab::world::{Power, World};
 use crate::plan::{Action, BlockCode, Landing, Plan};
 
 /// Gets more memory while it runs.
@@ -19,6 +20,10 @@ const SWITCHED_OFF: &str = "erp-app-01";
 const MOVED: &str = "erp-db-01";
 /// Where to.
 const WRONG_NETWORK: &str = "VM Network";
+/// On the XenServer pool; its NIC will be moved too.
+const WEB: &str = "acme-www";
+/// Where to.
+const PRIVATE: &str = "hosted-private";
 /// A file of two VMs, and the one that will be deleted from it.
 const REMOVED: (&str, &str) = ("web/shop.yaml", "shop-02");
 
@@ -106,15 +111,16 @@ async fn change(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
 
 async fn behind_its_back(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
     let text = format!(
-        "At the vCenter console somebody moves {MOVED} to the network `{WRONG_NETWORK}`, and switches {SWITCHED_OFF} off."
+        "At the vCenter console somebody moves {MOVED} to the network `{WRONG_NETWORK}`, and switches {SWITCHED_OFF} off.\n\
+         In XenCenter somebody moves {WEB} to `{PRIVATE}`. One view shows all of it."
     );
     narrator.chapter("Somebody changes things by hand", &text).await?;
     let done = stage.lab.world().with(|world| {
-        let network = world.networks.values().find(|network| *network.name == *WRONG_NETWORK).map(|network| network.id);
-        let moved = world.edit_named(MOVED, |vm| vm.nics[0].network = network);
-        let off = world.vm_named(SWITCHED_OFF).map(|vm| vm.id).is_some_and(|id| world.set_power(id, Power::Off));
-        network.is_some() && moved && off
+        let moved = connect(world, MOVED, WRONG_NETWORK);
+        moved && world.vm_named(SWITCHED_OFF).map(|vm| vm.id).is_some_and(|id| world.set_power(id, Power::Off))
     });
+    let pool = stage.lab.world_of(XENSERVER);
+    let done = done && pool.is_some_and(|pool| pool.with(|world| connect(world, WEB, PRIVATE)));
     narrator::command("tierwright drift")?;
     let (look, _) = stage.plan(&[]).await?;
     let lines = stage.drift(&look);
@@ -124,8 +130,16 @@ async fn behind_its_back(stage: &Stage, narrator: &mut Narrator) -> anyhow::Resu
             .iter()
             .any(|line| line.key.name().as_str() == name && line.field == field && line.to.as_deref() == Some(to))
     };
-    let both = seen(MOVED, "nics/eth0/network", WRONG_NETWORK) && seen(SWITCHED_OFF, "power", "stopped");
-    narrator.claim(done && both && lines.len() == 2, "seen, by field, as it was and as it is; and nothing else")
+    let all = seen(MOVED, "nics/eth0/network", WRONG_NETWORK)
+        && seen(SWITCHED_OFF, "power", "stopped")
+        && seen(WEB, "nics/eth0/network", PRIVATE);
+    narrator.claim(done && all && lines.len() == 3, "seen, by field, as it was and as it is; and nothing else")
+}
+
+/// Connects the first NIC of a VM to another network, behind everybody's back.
+fn connect(world: &mut World, vm: &str, network: &str) -> bool {
+    let network = world.networks.values().find(|found| *found.name == *network).map(|found| found.id);
+    network.is_some() && world.edit_named(vm, |vm| vm.nics.iter_mut().take(1).for_each(|nic| nic.network = network))
 }
 
 async fn heal(stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
