@@ -76,6 +76,8 @@ const XENSERVER: Kind = Kind {
     share: 3,
 };
 
+/// In peace only, unless all is asked for: DestroySystem and the removal of a disk leave its file to a second call, and a
+/// program killed between the two leaves a file that nobody deletes any more. `--all` counts these as twins.
 const HYPERV: Kind = Kind {
     name: "Hyper-V",
     hypervisor: HypervisorType::Hyperv,
@@ -87,7 +89,7 @@ const HYPERV: Kind = Kind {
   storage: {fast: {path: 'E:\Hyper-V'}}",
     busy: "QuotaLimit",
     cloud_init: CloudInit::None,
-    share: 1,
+    share: 0,
 };
 
 impl Kind {
