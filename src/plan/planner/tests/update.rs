@@ -104,7 +104,9 @@ fn a_detach_that_was_cut_short_is_finished_and_a_disk_put_back_by_hand_is_left()
     let plan = world.plan();
     assert!(matches!(&changes(plan.step_of("app/vm-00"))[..], [Change::DetachDisk(at)] if at.slot == "scsi0:1"));
     // Done, and the disk attached again by somebody.
-    remark(world.vm("vm-00"), |mark| drop(mark.applied.as_mut().unwrap().disks.remove("data")));
+    remark(world.vm("vm-00"), |mark| {
+        mark.applied.as_mut().unwrap().disks.remove("data");
+    });
     assert_eq!(world.plan().steps, []);
 }
 
