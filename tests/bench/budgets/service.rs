@@ -69,7 +69,7 @@ impl<'a> Site<'a> {
         std::fs::write(&site.settings, first + &entry).expect("the folder is ours");
         site.write("tier.yaml", TIER);
         for number in 0..VMS {
-            site.write(&file(number), &vm(number, 512));
+            site.write(&file(number), &vm(number, 128));
         }
         site
     }
@@ -101,7 +101,7 @@ impl<'a> Site<'a> {
     fn edits(&self, serve: &mut Serve) -> Row {
         serve.planned(0);
         let times = (1..=5).map(|edit| {
-            self.write(&file(edit), &vm(edit, 1024));
+            self.write(&file(edit), &vm(edit, 256));
             let saved = Instant::now();
             ms(serve.planned(edit).saturating_duration_since(saved).saturating_sub(SETTLE))
         });
@@ -115,7 +115,7 @@ impl<'a> Site<'a> {
         let inventory: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let vms = inventory.pointer("/endpoints/vc-prod/view/observed/vms").and_then(|vms| vms.as_array());
         let vm = vms.into_iter().flatten().find(|vm| vm["name"] == "vm-00006").expect("it was made");
-        bare::reconfigure(&lab.endpoint(), vm["handle"].as_str().expect("a reference"), 2048).await;
+        bare::reconfigure(&lab.endpoint(), vm["handle"].as_str().expect("a reference"), 256).await;
         let changed = Instant::now();
         let seen = serve.planned(6).saturating_duration_since(changed);
         Row::new(format!("a VM changed behind its back to the drift seen, {VMS} VMs"), Measure::Told, ms(seen))
