@@ -157,7 +157,8 @@ fn disks_are_known_by_name_and_id_whatever_their_order_and_slot() {
 fn an_incomplete_mark_is_completed_where_there_is_only_one_way() {
     let mut world = World::fleet(1);
     remark(world.vm("vm-00"), |mark| {
-        *mark.disks.get_mut("root").unwrap() = crate::mark::MarkedDisk { slot: None, id: None, file: None };
+        *mark.disks.get_mut("root").unwrap() =
+            crate::mark::MarkedDisk { slot: None, id: None, file: None, deleting: false };
         *mark.nics.get_mut("eth0").unwrap() = crate::mark::MarkedNic { mac: None, slot: None };
     });
     let plan = world.plan();
