@@ -239,7 +239,10 @@ impl Work<'_> {
             let disk = MarkedDisk { slot: None, id, file, deleting: fate == Fate::Deleted };
             before.disks.insert(at.name.clone(), disk);
         }
-        self.write_mark(&live, &before, None).await?;
+        match fate {
+            Fate::Kept => self.write_mark(&live, &before, None).await?,
+            Fate::Deleted => self.write_last_mark(&live, &before).await?,
+        }
         self.live().await
     }
 

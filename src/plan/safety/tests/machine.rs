@@ -134,6 +134,24 @@ fn a_disk_is_deleted_only_when_mark_and_manifest_both_say_so() {
     assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::SourceNotTrusted);
 }
 
+#[test]
+fn a_disk_that_its_removal_took_off_goes_with_the_vm_and_a_kept_one_stays() {
+    let mut world = due();
+    let taken_off = |deleting| {
+        let file = Some("[flash] vm-00/x.vmdk".to_owned());
+        crate::mark::MarkedDisk { slot: None, id: Some("x".to_owned()), file, deleting }
+    };
+    remark(world.vm("vm-00"), |mark| {
+        mark.disks.insert("gone".to_owned(), taken_off(true));
+        mark.disks.insert("kept".to_owned(), taken_off(false));
+    });
+    let plan = world.plan();
+    let destroy = plan.step_of("app/vm-00").operations.last().cloned();
+    let Some(Operation::Destroy { disks }) = destroy else { panic!("{destroy:?}") };
+    let named: Vec<(&str, &str)> = disks.iter().map(|at| (at.name.as_str(), at.slot.as_str())).collect();
+    assert_eq!(named, [("root", "scsi0:0"), ("gone", "")]);
+}
+
 fn changes(world: &World) -> Vec<Change> {
     let plan = world.plan();
     let operations = &plan.step_of("app/vm-00").operations;
