@@ -122,7 +122,7 @@ const HYPERV_CLUSTER: Kind = Kind {
     places: r"  placement: {path: 'C:\ClusterStorage\Volume1\Hyper-V'}
   images: {debian: {vhdx: 'C:\ClusterStorage\Volume1\Images\debian-12.vhdx', mode: copy}}
   networks: {app: {switch: vSwitch-QA, vlan: 110}, db: {switch: vSwitch-QA, vlan: 120}}
-  storage: {fast: {path: 'C:\ClusterStorage\Volume1\Fast'}}
+  storage: {fast: {path: 'C:\ClusterStorage\Volume1'}}
 ",
     ..HYPERV
 };

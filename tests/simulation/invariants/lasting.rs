@@ -103,11 +103,8 @@ fn disks_to_go<'a>(call: &'a Sent, before: &'a Truth) -> impl Iterator<Item = Uu
     let disks = vm.into_iter().flat_map(|vm| vm.disks.iter().map(move |disk| (slot(vm, disk), disk)));
     disks.filter_map(move |(slot, disk)| {
         let id = *before.files.get(&(call.endpoint.clone(), disk.file.clone()))?;
-        // By its id where one is known, else by where it is plugged in.
-        let is = |known: Option<&String>, at: Option<&String>| match known {
-            Some(known) => *known == id.to_string(),
-            None => at == Some(&slot),
-        };
+        // By its id, or by where it is plugged in: each protocol writes one of the two as the world does.
+        let is = |known: Option<&String>, at: Option<&String>| known == Some(&id.to_string()) || at == Some(&slot);
         let mapped = |mark: &Mark| mark.disks.values().any(|disk| is(disk.id.as_ref(), disk.slot.as_ref()));
         let goes = ordered.iter().any(|at| is(at.id.as_ref(), Some(&at.slot)));
         (goes && (unfinished || mark.as_ref().is_some_and(mapped))).then_some(id)
