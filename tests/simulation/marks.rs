@@ -14,8 +14,8 @@ const BLOCK: [&str; 2] = ["[tierwright: leave this block alone]\n", "\n[end of t
 
 /// The text of the mark, if there is one.
 pub fn text(vm: &world::Vm) -> Option<&str> {
-    let settings = [VSPHERE].into_iter().chain(XENSERVER);
-    settings.filter_map(|key| vm.setting(key)).next().or_else(|| in_notes(&vm.annotation).map(|(_, text, _)| text))
+    let mut settings = [VSPHERE].into_iter().chain(XENSERVER);
+    settings.find_map(|key| vm.setting(key)).or_else(|| in_notes(&vm.annotation).map(|(_, text, _)| text))
 }
 
 /// What stands before the mark, the mark, and what stands after.
