@@ -102,6 +102,20 @@ async fn a_vm_left_out_of_a_good_answer_is_not_taken_for_gone() {
     assert!(matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
 }
 
+/// A query leaves it out without a word; a read by its key says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_the_account_may_not_see_is_not_taken_for_gone() {
+    let subject = lab(12).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    let vm = before.vms.iter().find(|vm| &*vm.name == "legacy-005").unwrap();
+    let denied = Effect::Deny("Hyper-V Administrators".to_owned());
+    subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), denied));
+    let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: "".into() }]).await.unwrap();
+    assert!(matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
+    let error = subject.provider.find(&Target::OwnId(vm.id.clone())).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_that_is_deleted_is_gone() {
     let subject = lab(12).await;

@@ -4,7 +4,7 @@ use super::No;
 use crate::diff::{At, disk_at, resolve_disk};
 use crate::inventory::Observed;
 use crate::mark::Mark;
-use crate::model::{ObservedDisk, OwnId, VmConfig};
+use crate::model::{DiskSpec, ObservedDisk, OwnId, VmConfig};
 use crate::plan::{BlockCode, DiskAt};
 
 /// The disks that go with a VM, or why it may not be deleted.
@@ -41,6 +41,9 @@ pub fn that_go(mark: &Mark, own_id: &OwnId, config: &VmConfig, observed: Option<
 /// All attached disks of a create that was never finished: it was ours from its first moment. And those that its removal,
 /// cut short, took off already.
 pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskAt>, No> {
+    if config.snapshots {
+        return Err(No::flat(BlockCode::Snapshot, "a snapshot exists; remove it first"));
+    }
     if let Some(disk) = config.disks.iter().find(|disk| disk.shared) {
         return Err(unsafe_disk(format!("its disk at {} is shared with another VM", disk.slot)));
     }
@@ -53,6 +56,20 @@ pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskA
     let begun = own.filter(|(_, marked)| marked.deleting && resolve_disk(marked, &config.disks) == At::Detached);
     let begun = begun.map(|(name, marked)| DiskAt::taken_off(name, marked));
     Ok(config.disks.iter().map(at).chain(begun).collect())
+}
+
+/// What forbids that a create which was cut short goes on with its disks: no hypervisor is asked to grow one under a
+/// snapshot, which somebody made meanwhile.
+pub fn may_finish(wanted: &[DiskSpec], config: &VmConfig) -> Option<No> {
+    let grows = wanted.iter().zip(&config.disks).find(|(wanted, there)| there.size < wanted.size);
+    grows.filter(|_| config.snapshots).map(|(wanted, there)| {
+        let why = format!(
+            "a snapshot exists of what its create has made so far, and its disk {} must still grow from {} to {}; remove \
+             the snapshot",
+            wanted.name, there.size, wanted.size
+        );
+        No::flat(BlockCode::Snapshot, why)
+    })
 }
 
 /// A file that another disk has as parent is never deleted.

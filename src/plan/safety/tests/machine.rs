@@ -1,8 +1,8 @@
 //! What a VM's own state forbids.
 
-use crate::model::{AllowReboot, ObservedVm, PowerState};
+use crate::model::{AllowReboot, GuestAgent, ObservedVm, PowerState};
 use crate::plan::sample::{World, disk, endpoint, remark, spec};
-use crate::plan::{Action, BlockCode, Change, Manage, Operation};
+use crate::plan::{Action, BlockCode, Change, Landing, Manage, Operation};
 
 #[test]
 fn suspended_vms_are_never_changed() {
@@ -61,6 +61,44 @@ fn a_snapshot_blocks_grow_and_detach_but_not_memory() {
     world.spec("app/vm-00").memory = crate::model::Bytes::gib(8);
     world.spec("app/vm-00").allow_reboot = AllowReboot::Always;
     assert_eq!(world.plan().step_of("app/vm-00").action, Action::Update);
+}
+
+/// A create that was cut short while its boot disk was still as the image's, and running.
+fn cut_short() -> World {
+    let mut world = World::fleet(1);
+    remark(world.vm("vm-00"), |mark| {
+        mark.pending = Some(crate::mark::Pending::Create);
+        mark.disks.values_mut().for_each(|disk| disk.slot = None);
+    });
+    world.config("vm-00").disks[0].size = crate::model::Bytes::gib(10);
+    world
+}
+
+#[test]
+fn a_snapshot_of_an_unfinished_create_blocks_what_must_still_grow() {
+    let mut world = cut_short();
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Create);
+    world.config("vm-00").snapshots = true;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Snapshot);
+    world.config("vm-00").disks[0].size = crate::model::Bytes::gib(20);
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Create, "nothing has to grow");
+}
+
+#[test]
+fn an_unfinished_create_that_runs_is_stopped_openly_when_it_is_removed() {
+    let mut world = cut_short();
+    world.unwant("app/vm-00");
+    let digest = world.plan().blocked_of("app/vm-00").digest.clone().expect("it waits for a person");
+    world.approvals.insert(digest.short().to_owned());
+    let plan = world.plan();
+    let step = plan.step_of("app/vm-00");
+    assert_eq!((step.action, step.lands), (Action::Delete, Landing::PowerOff));
+    assert!(step.reasons.iter().any(|reason| reason.field == "power" && reason.lands == Landing::PowerOff));
+    world.config("vm-00").guest_agent = GuestAgent::NotRunning;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::NoGuestTools);
+    world.config("vm-00").power = PowerState::Stopped;
+    world.config("vm-00").snapshots = true;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Snapshot);
 }
 
 #[test]
