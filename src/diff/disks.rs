@@ -29,7 +29,7 @@ pub enum At<'a> {
 
 /// Which observed disk a marked one is. By its stable id where both sides have one, else by slot.
 pub fn resolve<'a>(marked: &MarkedDisk, disks: &'a [ObservedDisk]) -> At<'a> {
-    let MarkedDisk { slot, id, file } = marked;
+    let MarkedDisk { slot, id, file, deleting: _ } = marked;
     if let Some(id) = id {
         let mut same = disks.iter().filter(|disk| disk.id.as_deref() == Some(id));
         match (same.next(), same.next()) {
@@ -215,7 +215,7 @@ fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) 
         // the mark says "kept" before the disk is taken off, and the run that wrote it came no further.
         At::Attached(_) if is_kept(pair, name) => return,
         At::Attached(disk) => *disk,
-        At::Detached => return,
+        At::Detached => return finish_deletion(pair, name, differences),
         At::Incomplete => return unresolved(name, "its slot was never recorded", differences),
         At::Lost { certain: true, why } => {
             let reason = Reason {
@@ -230,7 +230,7 @@ fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) 
         }
         At::Lost { certain: false, why } => return unresolved(name, why, differences),
     };
-    let delete = pair.spec.delete_disks && pair.mark.protection.delete_disks;
+    let delete = is_deleted(pair);
     refuse_unsafe(pair, name, disk, if delete { "deleted" } else { "detached" }, differences);
     let hot = pair.config.hot.disks;
     let kept = match (delete, pair.spec.delete_disks) {
@@ -255,6 +255,30 @@ fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) 
     differences.found.push(Difference { reason, effect: Effect::Hardware(vec![change]) });
 }
 
+/// Are disks that leave the manifest deleted, and was that agreed before this revision?
+const fn is_deleted(pair: Pair<'_>) -> bool {
+    pair.spec.delete_disks && pair.mark.protection.delete_disks
+}
+
+/// A disk that was taken off to be deleted, and the run that did so came no further: its file still may be there.
+fn finish_deletion(pair: Pair<'_>, name: &str, differences: &mut Differences) {
+    let Some(marked) = pair.mark.disks.get(name).filter(|marked| marked.deleting && is_deleted(pair)) else { return };
+    if pair.config.snapshots {
+        differences.obstacle(BlockCode::Snapshot, has_snapshot(name, "deleted"));
+    }
+    let file = marked.file.as_deref().unwrap_or_default();
+    let reason = Reason {
+        field: format!("disks/{name}"),
+        from: None,
+        to: None,
+        because: Because::Unfinished,
+        lands: crate::plan::Landing::Hot,
+        detail: Some(format!("it was taken off to be deleted; its file {file} is deleted (deleteDisks)")),
+    };
+    let change = Change::DeleteDisk(DiskAt::taken_off(name, marked));
+    differences.found.push(Difference { reason, effect: Effect::Hardware(vec![change]) });
+}
+
 /// Was it taken off for good, by an update that came to its end?
 fn is_kept(pair: Pair<'_>, name: &str) -> bool {
     let applied = pair.mark.applied.as_ref().is_some_and(|applied| applied.disks.contains_key(name));
@@ -264,13 +288,16 @@ fn is_kept(pair: Pair<'_>, name: &str) -> bool {
 /// Snapshots and sharing forbid every change of an existing disk.
 fn refuse_unsafe(pair: Pair<'_>, name: &str, disk: &ObservedDisk, verb: &str, differences: &mut Differences) {
     if pair.config.snapshots {
-        let why = format!("disk {name} cannot be {verb} while a snapshot exists; remove the snapshot first");
-        differences.obstacle(BlockCode::Snapshot, why);
+        differences.obstacle(BlockCode::Snapshot, has_snapshot(name, verb));
     }
     if disk.shared {
         let why = format!("disk {name} ({}) is shared with another VM and is never {verb}", disk.slot);
         differences.obstacle(BlockCode::DiskUnsafe, why);
     }
+}
+
+fn has_snapshot(name: &str, verb: &str) -> String {
+    format!("disk {name} cannot be {verb} while a snapshot exists; remove the snapshot first")
 }
 
 /// How the hypervisor is told which disk is meant.

@@ -108,6 +108,23 @@ impl Journal {
         transaction.commit().await.map_err(failed("keep an inventory"))
     }
 
+    /// Every endpoint of the settings has a last inventory now: from here on `History::partial` is false.
+    pub async fn memory_is_whole(&self, now: Timestamp) -> Result<(), JournalError> {
+        let mut connection = match &self.store {
+            Store::Memory(memory) => {
+                memory.memory_is_whole();
+                return Ok(());
+            }
+            Store::File(connection) => connection.lock().await,
+        };
+        sqlx::query("INSERT OR IGNORE INTO whole_memory (only, at) VALUES (1, ?)")
+            .bind(now.as_second())
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("note that every endpoint was seen"))?;
+        Ok(())
+    }
+
     /// Keeps one VM of ours as it was just read, until a complete inventory of its endpoint that was begun later: what a
     /// step made must be known before a listing shows it for the first time.
     pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm) -> Result<(), JournalError> {
@@ -144,7 +161,12 @@ impl Journal {
         let window = now.as_second() - DAY;
         // A day more: a VM that was going while that inventory was taken may have been listed still.
         let since = last.values().map(|last| last.taken_at.as_second()).fold(window, i64::min) - DAY;
+        let whole: Option<i64> = sqlx::query_scalar("SELECT at FROM whole_memory")
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(failed("read whether every endpoint was seen"))?;
         Ok(History {
+            partial: whole.is_none(),
             destroys: read_destroys(&mut connection, since).await?,
             open_intents: read_open_intents(&mut connection).await?,
             owned_at_window_start: read_owned(&mut connection, window).await?,

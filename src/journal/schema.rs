@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::{JournalError, failed};
 
 /// One script per version; the n-th leads from version n to n + 1. Never edit one that was released: add another.
-const VERSIONS: [&str; 2] = [
+const VERSIONS: [&str; 3] = [
     "
 BEGIN IMMEDIATE;
 CREATE TABLE intents (
@@ -96,6 +96,17 @@ BEGIN
     UPDATE changes SET count = count + 1 WHERE endpoint = (SELECT endpoint FROM intents WHERE id = NEW.intent);
 END;
 PRAGMA user_version = 2;
+COMMIT;
+",
+    // Whether every endpoint had answered at some time. One that remembers anything was in use before this was asked.
+    "
+BEGIN IMMEDIATE;
+CREATE TABLE whole_memory (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    at   INTEGER NOT NULL
+) STRICT;
+INSERT INTO whole_memory (only, at) SELECT 1, max(taken_at) FROM inventories HAVING count(*) > 0;
+PRAGMA user_version = 3;
 COMMIT;
 ",
 ];

@@ -33,6 +33,8 @@ struct Tables {
     witnessed: BTreeMap<(EndpointName, OwnId), (u64, LastVm)>,
     owned: BTreeMap<TierName, BTreeMap<i64, u32>>,
     good_revision: Option<GoodRevision>,
+    /// Every endpoint had a last inventory at some time.
+    whole_memory: bool,
 }
 
 /// One intent and how it ended.
@@ -133,6 +135,10 @@ impl Volatile {
         tables.forget_old(now);
     }
 
+    pub(super) fn memory_is_whole(&self) {
+        self.lock().whole_memory = true;
+    }
+
     pub(super) fn witness(&self, endpoint: &EndpointName, vm: &LastVm) {
         let mut tables = self.lock();
         let generation = tables.generations.get(endpoint).copied().unwrap_or_default();
@@ -148,6 +154,7 @@ impl Volatile {
             tables.destroys.iter().filter(|destroyed| destroyed.at.as_second() >= since).cloned().collect();
         destroys.sort_by_key(|destroyed| destroyed.at);
         History {
+            partial: !tables.whole_memory,
             destroys,
             open_intents: tables
                 .intents

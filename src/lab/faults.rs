@@ -230,6 +230,11 @@ impl Faults {
         self.lock().rules.iter().find(|known| known.id == id).map_or(0, |known| known.count)
     }
 
+    /// The rules in force, each with how many calls it has matched so far.
+    pub fn in_force(&self) -> Vec<(FaultRule, u64)> {
+        self.lock().rules.iter().map(|known| (known.rule.clone(), known.count)).collect()
+    }
+
     /// Counts a call against every rule about calls, and returns the effects that are due.
     pub(in crate::lab) fn on_call(&self, operation: &str, names: &[&str]) -> Vec<Effect> {
         let mut inner = self.lock();

@@ -125,6 +125,10 @@ pub struct MarkedDisk {
     /// File of a detached disk, to attach it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Its file is on its way to being deleted; written before the disk is taken off, where that takes more than one call.
+    /// Whoever comes after a crash deletes a detached disk that says so, and no other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
 }
 
 /// Which NIC a name stands for.

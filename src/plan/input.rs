@@ -135,6 +135,10 @@ impl Default for Limits {
 pub struct History {
     /// The last inventory of each endpoint, complete ones only.
     pub last: BTreeMap<EndpointName, LastInventory>,
+    /// Since stateDir began empty, there was no time at which every endpoint of the settings had answered in full: what is
+    /// not in `last` may never have been seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// Destroys in the last 24 hours at least, oldest first.
     pub destroys: Vec<Destroyed>,
     /// Calls whose outcome was never recorded.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::mark::Mark;
+use crate::mark::{Mark, MarkedDisk};
 use crate::model::{Bytes, Firmware, GuestOs, ImageTarget, NetworkTarget, OwnId, Placement, Shutdown, VmKey, VmName};
 
 /// One thing a provider does.
@@ -118,11 +118,18 @@ pub struct NicOrder {
 pub struct DiskAt {
     /// Its name within the VM, for people and the mark.
     pub name: String,
-    /// Its slot.
+    /// Its slot; empty for one that was taken off already, and of which only the file is left.
     pub slot: String,
     /// Its stable id, if the hypervisor gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+}
+
+impl DiskAt {
+    /// One that was taken off to be deleted; where its file is stands in the mark.
+    pub fn taken_off(name: &str, marked: &MarkedDisk) -> Self {
+        Self { name: name.to_owned(), slot: String::new(), id: marked.id.clone() }
+    }
 }
 
 /// Which NIC is meant.

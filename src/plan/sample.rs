@@ -126,6 +126,7 @@ pub fn applied(spec: &VmSpec, tier: &Tier) -> ObservedVm {
         slot: Some(disk.slot.to_string()),
         id: disk.id.as_deref().map(str::to_owned),
         file: None,
+        deleting: false,
     };
     let nic = |nic: &ObservedNic| MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) };
     let mark = Mark {

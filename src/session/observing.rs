@@ -8,7 +8,7 @@ use crate::events::EventSink;
 use crate::inventory::{EndpointInventory, Inventory, Known, Missing, View};
 use crate::journal::JournalError;
 use crate::model::{EndpointName, OwnId};
-use crate::plan::{History, LastInventory, memory};
+use crate::plan::{EndpointState, History, LastInventory, memory};
 
 impl Session {
     /// What is there and what was there. A VM of ours that is newly missing is asked for once more at once: two answers
@@ -76,8 +76,18 @@ impl Session {
                 kept.insert(name.clone(), last);
             }
         }
-        self.journal().await?.remember(&kept, self.clock.now()).await?;
+        let journal = self.journal().await?;
+        journal.remember(&kept, self.clock.now()).await?;
+        if history.partial && self.are_all_seen(|name| history.last.contains_key(name) || kept.contains_key(name)) {
+            journal.memory_is_whole(self.clock.now()).await?;
+        }
         Ok(kept)
+    }
+
+    /// Is there a last inventory of every endpoint that is counted on?
+    fn are_all_seen(&self, is_seen: impl Fn(&EndpointName) -> bool) -> bool {
+        let counted_on = self.policy.endpoints.iter().filter(|(_, policy)| policy.state != EndpointState::Retired);
+        counted_on.map(|(name, _)| name).all(is_seen)
     }
 
     /// For an offline plan: what this installation remembers, if it has a journal here. None is made.

@@ -146,6 +146,7 @@ fn mark_of(spec: &VmSpec, identity: Uuid, id: &OwnId, mac: &str, disks: &[Observ
         slot: Some(disk.slot.to_string()),
         id: disk.id.as_deref().map(str::to_owned),
         file: None,
+        deleting: false,
     };
     Mark {
         version: 1,

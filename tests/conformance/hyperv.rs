@@ -1,14 +1,15 @@
 //! What a provider does when a Hyper-V host misbehaves, or a person works beside us; against the lab.
 
 use tierwright::inventory::{Known, Missing};
+use tierwright::lab::world::{Disk, World};
 use tierwright::lab::{Effect, FaultRule, HYPERV, HYPERV_CLUSTER, LabOptions, NamedFault, WorldHandle};
 use tierwright::mark::Mark;
 use tierwright::model::{Bytes, Config, ImageMode, ImageTarget, NetworkTarget, Shutdown, VmName};
-use tierwright::plan::{Change, DiskOrder, NicAt, Operation};
+use tierwright::plan::{Change, DiskAt, DiskOrder, NicAt, Operation};
 use tierwright::provider::{ErrorKind, Found, Outcome, StepError, Target};
 
 use crate::cases::{check_created, config, disk_at, found, marked, order};
-use crate::recorder::{Wanted, execute};
+use crate::recorder::{Wanted, execute, execute_some};
 use crate::subject::Subject;
 
 const HARD: Shutdown = Shutdown { timeout_seconds: 1, force: true };
@@ -99,6 +100,20 @@ async fn a_vm_left_out_of_a_good_answer_is_not_taken_for_gone() {
     subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), Effect::Hide));
     let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: "".into() }]).await.unwrap();
     assert!(matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
+}
+
+/// A query leaves it out without a word; a read by its key says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_the_account_may_not_see_is_not_taken_for_gone() {
+    let subject = lab(12).await;
+    let before = subject.provider.collect(&[]).await.unwrap();
+    let vm = before.vms.iter().find(|vm| &*vm.name == "legacy-005").unwrap();
+    let denied = Effect::Deny("Hyper-V Administrators".to_owned());
+    subject.of_lab().faults().add(FaultRule::always(None, Some("legacy-005"), denied));
+    let after = subject.provider.collect(&[Known { id: vm.id.clone(), handle: "".into() }]).await.unwrap();
+    assert!(matches!(after.missing.get(&vm.id), Some(Missing::Unknown(_))), "{:?}", after.missing);
+    let error = subject.provider.find(&Target::OwnId(vm.id.clone())).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied, "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -394,6 +409,60 @@ async fn a_vm_that_moves_between_the_calls_of_a_step_is_followed() {
     let after = found(subject.provider.as_ref(), &wanted).await;
     assert_eq!((config(&after).cpus, config(&after).disks.len()), (4, 3));
     assert_eq!(marked(&after).generation, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_a_deletion_cut_short_left_goes_only_while_it_is_that_disk_and_nobody_uses_it() {
+    let subject = lab(2).await;
+    let provider = subject.provider.as_ref();
+    let wanted = made(&subject, "cut-short").await;
+    execute(provider, &wanted, vec![Operation::Stop(HARD)]).await.1.unwrap();
+    let vm = found(provider, &wanted).await;
+    let mut after = Mark { generation: marked(&vm).generation + 1, ..marked(&vm) };
+    after.disks.remove("data");
+    let delete = |at: DiskAt| {
+        vec![Operation::Reconfigure { changes: vec![Change::DeleteDisk(at)], mark: Box::new(after.clone()) }]
+    };
+    // The mark is written and the disk taken out; then the program ends.
+    let (_, outcome) = execute_some(provider, &wanted, delete(disk_at(&vm, "data")), Some(2)).await;
+    assert!(matches!(outcome, Err(StepError::Halted(_))), "{outcome:?}");
+    let left = marked(&found(provider, &wanted).await).disks["data"].clone();
+    let file = left.file.clone().unwrap();
+    assert!(left.deleting && left.slot.is_none());
+    let left = DiskAt::taken_off("data", &left);
+
+    // A person gave the file to another VM.
+    let world = world(&subject);
+    let plug = |world: &mut World| {
+        let (held, capacity) = world
+            .files
+            .iter()
+            .find(|(held, _)| held.eq_ignore_ascii_case(&file))
+            .map(|(held, one)| (held.clone(), one.capacity))
+            .unwrap();
+        world.edit_named("legacy-000", |vm| {
+            let first = vm.disks[0].clone();
+            vm.disks.push(Disk { key: first.key + 40, unit: 40, file: held, capacity, ..first });
+        })
+    };
+    assert!(world.with(plug));
+    assert_eq!(kind(execute(provider, &wanted, delete(left.clone())).await.1), ErrorKind::Conflict);
+    assert!(world.with(|world| world.edit_named("legacy-000", |vm| drop(vm.disks.pop()))));
+
+    // Somebody put another disk there.
+    let id = world.with(|world| {
+        let held = world.files.iter_mut().find(|(held, _)| held.eq_ignore_ascii_case(&file)).unwrap().1;
+        std::mem::replace(&mut held.uuid, uuid::Uuid::nil())
+    });
+    assert_eq!(kind(execute(provider, &wanted, delete(left.clone())).await.1), ErrorKind::Conflict);
+    let is_there = |world: &mut World| world.files.keys().any(|held| held.eq_ignore_ascii_case(&file));
+    assert!(world.with(is_there));
+
+    world.with(|world| world.files.iter_mut().find(|(held, _)| held.eq_ignore_ascii_case(&file)).unwrap().1.uuid = id);
+    let (kept, outcome) = execute(provider, &wanted, delete(left)).await;
+    outcome.unwrap();
+    assert_eq!(kept.names(), ["Delete", "ModifySystemSettings"]);
+    assert!(!world.with(is_there));
 }
 
 #[tokio::test(flavor = "multi_thread")]

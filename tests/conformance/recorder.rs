@@ -124,7 +124,7 @@ impl Wanted {
     }
 
     pub fn mark(&self, generation: u64, disks: &[&str], nics: &[&str]) -> Mark {
-        let unknown_disk = MarkedDisk { slot: None, id: None, file: None };
+        let unknown_disk = MarkedDisk { slot: None, id: None, file: None, deleting: false };
         let unknown_nic = MarkedNic { mac: None, slot: None };
         Mark {
             version: 1,

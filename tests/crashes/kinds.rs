@@ -62,8 +62,6 @@ const ESXI: Kind = Kind {
     ..VCENTER
 };
 
-/// In peace only, unless all is asked for: a program killed during VDI.create, and again at its next start, can leave a VDI
-/// that nobody deletes any more. `--all` counts it as a twin.
 const XENSERVER: Kind = Kind {
     name: "XenServer",
     hypervisor: HypervisorType::Xenserver,
@@ -75,11 +73,9 @@ const XENSERVER: Kind = Kind {
   storage: {fast: {sr: sr-nvme}}",
     busy: "OTHER_OPERATION_IN_PROGRESS",
     cloud_init: CloudInit::Disk,
-    share: 0,
+    share: 3,
 };
 
-/// In peace only, unless all is asked for: DestroySystem and the removal of a disk leave its file to a second call, and a
-/// program killed between the two leaves a file that nobody deletes any more. `--all` counts these as twins.
 const HYPERV: Kind = Kind {
     name: "Hyper-V",
     hypervisor: HypervisorType::Hyperv,
@@ -91,7 +87,7 @@ const HYPERV: Kind = Kind {
   storage: {fast: {path: 'E:\Hyper-V'}}",
     busy: "QuotaLimit",
     cloud_init: CloudInit::None,
-    share: 0,
+    share: 2,
 };
 
 impl Kind {

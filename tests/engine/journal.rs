@@ -130,7 +130,7 @@ async fn act(journal: &Journal, now: Timestamp, rng: &mut StdRng, open: &mut Vec
     if rng.random_bool(0.3) {
         step.reasons[0].because = Because::GraceOver;
     }
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
         0 | 1 => open.push(intend(journal, &step, &call("Destroy_Task", rng.random_bool(0.5)), now).await),
         2 if !open.is_empty() => {
             let intent = open[rng.random_range(0..open.len())];
@@ -142,6 +142,7 @@ async fn act(journal: &Journal, now: Timestamp, rng: &mut StdRng, open: &mut Vec
             vm.owned.as_mut().unwrap().generation = rng.random_range(1..9);
             journal.witness(&endpoint(at), &vm).await.unwrap();
         }
+        5 => journal.memory_is_whole(now).await.unwrap(),
         _ => {
             let generation = journal.next_generation(&endpoint(at)).await.unwrap();
             let generation = generation.saturating_sub(rng.random_range(0..3));

@@ -215,6 +215,25 @@ async fn a_vm_that_vanished_is_asked_for_twice_by_one_command() {
     assert_eq!(steps(&person), ["Create default/web"], "{:?}", blocked(&person));
 }
 
+/// The VM may have been moved to this tier in Git, and be on the endpoint that is still to answer.
+#[tokio::test]
+async fn a_state_dir_that_was_lost_waits_for_every_endpoint_and_not_for_the_first_look_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "tier.yaml", TIER);
+    write(dir.path(), "vms.yaml", &vm("web", "4GiB", ""));
+    let (vc, other) = (shared(Memory::new("vc")), shared(Memory::new("other")));
+    *other.fails.lock().unwrap() = Some("down");
+    let session = session_of(settings_of(dir.path(), &["vc", "other"], Manage::Suggest), &[&vc, &other]);
+    for _ in 0..2 {
+        let look = look(&session).await;
+        assert_eq!(blocked(&look), [(BlockCode::EndpointUnknown, "default/web".to_owned())], "{:?}", steps(&look));
+    }
+    *other.fails.lock().unwrap() = None;
+    assert_eq!(steps(&look(&session).await), ["Create default/web"]);
+    *other.fails.lock().unwrap() = Some("down again");
+    assert_eq!(steps(&look(&session).await), ["Create default/web"], "it was seen, and had none");
+}
+
 #[tokio::test]
 async fn a_saved_plan_is_run_as_it_is_or_refused() {
     let dir = tempfile::tempdir().unwrap();

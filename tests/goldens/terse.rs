@@ -318,12 +318,12 @@ impl VmLine {
         for disk in self.shelf() {
             let (name, id) = (disk.slot.to_string(), disk.id.map(|id| id.to_string()));
             let file = disk.file.map(|file| file.to_string());
-            mark.disks.insert(name, tierwright::mark::MarkedDisk { slot: None, id, file });
+            mark.disks.insert(name, tierwright::mark::MarkedDisk { slot: None, id, file, deleting: false });
         }
         for (n, (name, size)) in (7..).zip(line.lost.clone().unwrap_or_default()) {
             let disk = fleet::disk(&self.own_id(), "lost", n, size);
             let (slot, id) = (Some(disk.slot.to_string()), disk.id.map(|id| id.to_string()));
-            mark.disks.insert(name.clone(), tierwright::mark::MarkedDisk { slot, id, file: None });
+            mark.disks.insert(name.clone(), tierwright::mark::MarkedDisk { slot, id, file: None, deleting: false });
             mark.applied.as_mut().expect("as own_mark writes it").disks.insert(name, size);
         }
         self.applied(&mut mark);

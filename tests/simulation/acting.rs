@@ -14,7 +14,8 @@ use tierwright::plan::EndpointState;
 use crate::edits;
 use crate::invariants::{Owner, own_id, owner};
 use crate::life::Life;
-use crate::over_world::{CallTrouble, MARK};
+use crate::marks;
+use crate::over_world::CallTrouble;
 use crate::people;
 use crate::site::Fault;
 
@@ -89,7 +90,7 @@ impl Life {
     pub fn install_tools(&mut self) {
         for site in &self.sites {
             site.world.with(|world| {
-                let bare = |vm: &&world::Vm| vm.setting(MARK).is_some() && !vm.guest.tools_installed;
+                let bare = |vm: &&world::Vm| marks::text(vm).is_some() && !vm.guest.tools_installed;
                 let ids: Vec<world::Id> = world.vms().filter(bare).map(|vm| vm.id).collect();
                 for id in ids.into_iter().filter(|_| self.rng.random_bool(0.6)) {
                     world.edit_runtime(id, |vm| vm.guest.tools_installed = true);
@@ -107,9 +108,8 @@ impl Life {
 
     fn strike(&mut self) -> Done {
         let at = self.rng.random_range(0..self.sites.len());
-        let vms: Vec<OwnId> = self.sites[at]
-            .world
-            .with(|world| world.vms().filter(|vm| vm.setting(MARK).is_some()).map(own_id).collect());
+        let vms: Vec<OwnId> =
+            self.sites[at].world.with(|world| world.vms().filter(|vm| marks::text(vm).is_some()).map(own_id).collect());
         let some = vms.choose(&mut self.rng).cloned();
         let nth = self.rng.random_range(0..4);
         let fault = match (self.rng.random_range(0..16), some) {
@@ -156,6 +156,10 @@ impl Life {
         if let Clock::Virtual(shared) = &self.clock {
             let mut now = shared.lock().unwrap_or_else(PoisonError::into_inner);
             *now = now.saturating_add(by).unwrap_or(*now);
+        }
+        // Only our own clock is ever set back.
+        if let Ok(by) = std::time::Duration::try_from(by) {
+            self.sites.iter().for_each(|site| site.switch.pass(by));
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Figures {
     pub plans: u64,
     pub crashes: u64,
     pub calls: u64,
+    /// Mutating calls by kind of endpoint.
+    pub calls_at: BTreeMap<String, u64>,
     pub virtual_hours: i64,
     pub actions: BTreeMap<String, u64>,
     pub faults: BTreeMap<&'static str, u64>,
@@ -67,6 +69,7 @@ impl Figures {
         self.calls += other.calls;
         self.virtual_hours += other.virtual_hours;
         self.most_quiet_cycles = self.most_quiet_cycles.max(other.most_quiet_cycles);
+        merge(&mut self.calls_at, &other.calls_at);
         merge(&mut self.actions, &other.actions);
         merge(&mut self.faults, &other.faults);
         merge(&mut self.done, &other.done);
@@ -86,7 +89,7 @@ impl fmt::Display for Figures {
         writeln!(f, "  simulations         {}", self.simulations)?;
         writeln!(f, "  steps               {}", self.steps)?;
         writeln!(f, "  cycles, plans       {}, {}", self.cycles, self.plans)?;
-        writeln!(f, "  mutating calls      {}", self.calls)?;
+        table(f, "mutating calls", &self.calls_at)?;
         writeln!(f, "  crashes             {}", self.crashes)?;
         writeln!(f, "  virtual time        {} years", self.virtual_hours / (24 * 365))?;
         writeln!(f, "  most quiet cycles   {}", self.most_quiet_cycles)?;

@@ -59,6 +59,8 @@ pub struct Life {
     pub began: Timestamp,
     pub figures: Figures,
     pub trace: Vec<String>,
+    /// What was wrong at each endpoint when it was last noted.
+    pub wrong: BTreeMap<EndpointName, Vec<String>>,
 }
 
 /// Whether a run came to its end.
@@ -96,6 +98,7 @@ impl Life {
             began,
             figures: Figures { simulations: 1, ..Figures::default() },
             trace: Vec::new(),
+            wrong: BTreeMap::new(),
         };
         for n in 1..=life.rng.random_range(2..=6) {
             let tier = life.git.tiers.keys().choose(&mut life.rng).expect("there are tiers").clone();
@@ -128,6 +131,27 @@ impl Life {
         self.trace.push(format!("{} {what}", self.clock.now()));
     }
 
+    /// Notes what is wrong at the endpoints, where that changed since it was last noted.
+    fn note_trouble(&mut self) {
+        for at in 0..self.sites.len() {
+            let site = &self.sites[at];
+            let (name, wrong) = (site.name.clone(), site.wrong());
+            if self.wrong.get(&name).is_none_or(|before| *before != wrong) {
+                let told = if wrong.is_empty() { "all is well".to_owned() } else { wrong.join(", ") };
+                self.trace.push(format!("  in force at {name}: {told}"));
+                self.wrong.insert(name, wrong);
+            }
+        }
+    }
+
+    /// Notes what befell single calls.
+    fn note_befallen(&mut self) {
+        for site in &self.sites {
+            let name = &site.name;
+            self.trace.extend(site.switch.befallen().into_iter().map(|what| format!("  at {name}: {what}")));
+        }
+    }
+
     // ---- cycles ---------------------------------------------------------------------------------------------------
 
     fn session(&mut self) -> Session {
@@ -154,16 +178,18 @@ impl Life {
         let pause = SignedDuration::from_secs(self.rng.random_range(1..=600));
         self.set_clock(pause);
         let session = self.session();
+        self.note_trouble();
         let before = truth(&self.sites);
         self.count_owned(&before);
         let dark: BTreeSet<EndpointName> =
-            self.sites.iter().filter(|site| site.dark).map(|site| site.name.clone()).collect();
+            self.sites.iter().filter(|site| site.is_dark()).map(|site| site.name.clone()).collect();
         let unseen: BTreeSet<OwnId> = self.unseen(&before);
         let typed = std::mem::take(&mut self.typed);
         let request = LookRequest { approvals: typed.keys().cloned().collect(), ..LookRequest::default() };
         let look = session.look(&request).await.expect("the journal is in memory");
         let approved: BTreeSet<VmKey> = typed.into_values().flatten().collect();
         self.made_meanwhile(&before);
+        self.note_befallen();
         if let Some(plan) = &look.plan {
             self.figures.plan(plan);
             self.show(plan);
@@ -183,7 +209,12 @@ impl Life {
         let ended = self.run(&session, &look, dies).await;
         let sent = std::mem::take(&mut *self.watch.sent.lock().unwrap_or_else(PoisonError::into_inner));
         self.figures.calls += sent.len() as u64;
+        for call in &sent {
+            let kind = call.endpoint.as_str().split('-').next().unwrap_or_default();
+            *self.figures.calls_at.entry(kind.to_owned()).or_default() += 1;
+        }
         let after = truth(&self.sites);
+        self.note_befallen();
         self.note(format!(
             "sent {:?}",
             sent.iter().map(|sent| format!("{} {}", sent.step.key, sent.call)).collect::<Vec<_>>()

@@ -8,7 +8,7 @@ use tierwright::lab::world::{self, Power, Question, World};
 
 use crate::git::{DiskLine, VmFile};
 use crate::invariants::{Owner, owner};
-use crate::over_world::MARK;
+use crate::marks;
 
 /// What a person may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +111,7 @@ fn fits(deed: Deed, vm: &world::Vm) -> bool {
     };
     // Who plugs disks into a VM that is being made makes it another one: that is Blocked only where the mark tells.
     let being_made = matches!(owner(vm), Owner::Unfinished(_)) && matches!(deed, Deed::AddDisk | Deed::DetachDisk);
-    for_it && !being_made && !vm.template && vm.setting(MARK).is_some() != (deed == Deed::ChangeUnmanaged)
+    for_it && !being_made && !vm.template && marks::text(vm).is_some() != (deed == Deed::ChangeUnmanaged)
 }
 
 /// Power, guest, snapshots, reachability; `None`: not a deed of this kind.
@@ -184,15 +184,15 @@ fn whole(deed: Deed, world: &mut World, id: world::Id, rng: &mut StdRng) -> Opti
         Deed::DeleteAndKeepFiles => world.remove(id, false).is_some(),
         Deed::Clone => world.copy(id, &format!("{name}-copy-{tag}"), false).is_some(),
         Deed::Replicate => world.copy(id, &format!("{name}-replica-{tag}"), true).is_some(),
-        Deed::RemoveMark => world.edit(id, |vm| vm.set_setting(MARK, "")),
-        Deed::GarbleMark => world.edit(id, |vm| vm.set_setting(MARK, "{\"version\":1,\"installation\":\"sim\"")),
+        Deed::RemoveMark => world.edit(id, |vm| marks::replace(vm, "")),
+        Deed::GarbleMark => world.edit(id, |vm| marks::replace(vm, "{\"version\":1,\"installation\":\"sim\"")),
         Deed::Migrate => {
             let host = *hosts.choose(rng)?;
             world.edit_runtime(id, |vm| vm.host = host)
         }
         Deed::MakeUnmanaged => {
             let copy = world.copy(id, &format!("by-hand-{tag}"), false)?;
-            world.edit(copy, |vm| vm.set_setting(MARK, ""))
+            world.edit(copy, |vm| marks::replace(vm, ""))
         }
         Deed::MakeForeign => {
             let copy = world.copy(id, &format!("other-{tag}"), false)?;
@@ -206,8 +206,8 @@ fn whole(deed: Deed, world: &mut World, id: world::Id, rng: &mut StdRng) -> Opti
 /// A manifest of what a VM is, if it lies on networks that the tiers have words for.
 pub fn as_manifest(world: &World, vm: &world::Vm, tier: &str) -> Option<VmFile> {
     let named = |nic: &world::Nic| match world.networks.get(&nic.network?)?.name.as_str() {
-        "PG-APP-10" => Some("app"),
-        "PG-DB-20" => Some("db"),
+        "PG-APP-10" | "hosted-public" => Some("app"),
+        "PG-DB-20" | "hosted-private" => Some("db"),
         _ => None,
     };
     let nics: Option<Vec<_>> =
@@ -230,11 +230,11 @@ pub fn as_manifest(world: &World, vm: &world::Vm, tier: &str) -> Option<VmFile> 
 /// As if another installation had made it.
 fn make_foreign(vm: &mut world::Vm) {
     let own_id = vm.instance_uuid.to_string();
-    let Some(text) = vm.setting(MARK) else { return };
+    let Some(text) = marks::text(vm) else { return };
     let Ok(mut mark) = serde_json::from_str::<serde_json::Value>(text) else { return };
     mark["installation"] = "other".into();
     // Identities are made of the installation too.
     mark["identity"] = uuid::Uuid::new_v5(&vm.bios_uuid, b"other").to_string().into();
     mark["ownId"] = own_id.into();
-    vm.set_setting(MARK, &mark.to_string());
+    marks::replace(vm, &mark.to_string());
 }

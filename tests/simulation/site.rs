@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tierwright::lab::WorldHandle;
+use tierwright::lab::world::Link;
 use tierwright::model::{EndpointName, HypervisorType, OwnId};
 use tierwright::provider::Provider;
 
@@ -51,6 +53,14 @@ impl Fault {
 pub trait Switch: Send + Sync {
     fn strike(&self, fault: &Fault);
     fn heal(&self);
+    /// Time passes there as well: what is at work comes to its end, and sessions run out.
+    fn pass(&self, by: Duration);
+    /// Does nothing there answer? A fault of a single call may lead to that, too.
+    fn is_out(&self) -> bool;
+    /// What is wrong now, in words; empty: nothing.
+    fn in_force(&self) -> Vec<String>;
+    /// What befell single calls since this was last asked.
+    fn befallen(&self) -> Vec<String>;
 }
 
 /// See the module.
@@ -65,8 +75,27 @@ pub struct Site {
     pub connect: Box<dyn Fn() -> Arc<dyn Provider> + Send + Sync>,
     /// Whose listings lack them, or whose configuration is not readable, now.
     pub unseen: BTreeSet<OwnId>,
-    /// Faults of the endpoint as a whole are in force.
+    /// Faults of the endpoint as a whole were put in force.
     pub dark: bool,
+}
+
+impl Site {
+    /// Is nothing, or not all, of it to be seen?
+    pub fn is_dark(&self) -> bool {
+        self.dark || self.switch.is_out()
+    }
+
+    /// What is wrong here: trouble of the endpoint, and VMs whose host is gone or that wait for an answer.
+    pub fn wrong(&self) -> Vec<String> {
+        let mut wrong = self.switch.in_force();
+        self.world.with(|world| {
+            for vm in world.vms() {
+                wrong.extend((vm.link != Link::Connected).then(|| format!("host lost of {}", vm.name)));
+                wrong.extend(vm.question.is_some().then(|| format!("question of {}", vm.name)));
+            }
+        });
+        wrong
+    }
 }
 
 impl Switch for OverWorld {
@@ -86,6 +115,22 @@ impl Switch for OverWorld {
 
     fn heal(&self) {
         self.trouble().heal();
+    }
+
+    fn pass(&self, by: Duration) {
+        self.clock().advance(by);
+    }
+
+    fn is_out(&self) -> bool {
+        self.trouble().out
+    }
+
+    fn in_force(&self) -> Vec<String> {
+        self.trouble().in_force()
+    }
+
+    fn befallen(&self) -> Vec<String> {
+        std::mem::take(&mut self.trouble().befallen)
     }
 }
 

@@ -22,12 +22,16 @@ use tierwright::provider::{
 };
 use tokio::sync::Notify;
 
+use crate::invariants::{Owner, own_id, owner};
+
 /// One mutating call that was let through.
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub endpoint: EndpointName,
     pub at: Timestamp,
     pub call: &'static str,
+    /// What it does, in the program's own words.
+    pub detail: String,
     pub destroys: bool,
     pub step: Arc<Step>,
     /// The VM of the step just before, wherever it is in the world behind that endpoint.
@@ -95,6 +99,7 @@ impl Watched {
             endpoint: self.name.clone(),
             at: self.watch.clock.now(),
             call: call.name,
+            detail: call.detail.clone(),
             destroys: call.destroys,
             step: Arc::clone(step),
             vm: self.vm_of(step),
@@ -102,10 +107,11 @@ impl Watched {
         });
     }
 
-    /// The VM that a step is about, if it is there.
+    /// The VM that a step is about, if it is there: by its own id, or by what was begun for its identity.
     fn vm_of(&self, step: &Step) -> Option<world::Vm> {
         let id = step.own_id.clone().unwrap_or_else(|| OwnId::new(&step.identity.to_string()));
-        self.world.with(|world| world.vms().find(|vm| vm.instance_uuid.to_string() == id.as_str()).cloned())
+        let begun = |vm: &&world::Vm| step.own_id.is_none() && owner(vm) == Owner::Unfinished(step.identity);
+        self.world.with(|world| world.vms().find(|vm| own_id(vm) == id).or_else(|| world.vms().find(begun)).cloned())
     }
 }
 
@@ -149,6 +155,10 @@ impl Provider for Watched {
         self.inner.find(target).await
     }
 
+    async fn settle(&self, step: &Step) -> Result<(), ProviderError> {
+        self.inner.settle(step).await
+    }
+
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {
         let overheard = Overheard { inner: recorder, by: self, step: Arc::new(order.step.clone()) };
         self.inner.execute(order, &overheard).await
@@ -164,6 +174,12 @@ impl Provider for Watched {
 }
 
 impl Sent {
+    /// Does it take the power from a VM? In the words of all protocols; Hyper-V has one call for on and off.
+    pub fn stops(&self) -> bool {
+        let named = ["Shutdown", "shutdown", "PowerOff"].iter().any(|word| self.call.contains(word));
+        named || (self.call == "RequestStateChange" && self.detail.contains("off"))
+    }
+
     /// Is it the first call by which this VM is taken away?
     pub fn begins_destroy(&self) -> bool {
         self.first && matches!(self.step.action, Action::Retire | Action::Delete)

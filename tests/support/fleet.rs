@@ -207,6 +207,7 @@ impl Deployed {
             slot: Some(disk.slot.to_string()),
             id: disk.id.as_ref().map(ToString::to_string),
             file: None,
+            deleting: false,
         };
         let nic_of = |nic: &ObservedNic| MarkedNic { mac: Some(nic.mac.to_string()), slot: Some(nic.slot.to_string()) };
         Mark {

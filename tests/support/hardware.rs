@@ -119,7 +119,12 @@ impl Machine<'_> {
     fn plug(&mut self, name: &str, disk: ObservedDisk, mark: &mut Mark) {
         mark.disks.insert(
             name.to_owned(),
-            MarkedDisk { slot: Some(disk.slot.to_string()), id: disk.id.as_ref().map(ToString::to_string), file: None },
+            MarkedDisk {
+                slot: Some(disk.slot.to_string()),
+                id: disk.id.as_ref().map(ToString::to_string),
+                file: None,
+                deleting: false,
+            },
         );
         let disks = &mut self.config().disks;
         disks.push(disk);
@@ -195,4 +200,4 @@ impl Machine<'_> {
     }
 }
 
-const EMPTY_DISK: MarkedDisk = MarkedDisk { slot: None, id: None, file: None };
+const EMPTY_DISK: MarkedDisk = MarkedDisk { slot: None, id: None, file: None, deleting: false };

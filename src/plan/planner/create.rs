@@ -10,7 +10,7 @@ use crate::mark::Mark;
 use crate::model::{EndpointName, ObservedVm, OwnId, Placement, PowerGoal, Tier, VmSpec};
 use crate::plan::operation::{CreateVm, DiskOrder, NicOrder};
 use crate::plan::placement::{self, Place};
-use crate::plan::safety::{No, creation, machine};
+use crate::plan::safety::{No, creation, disks, machine};
 use crate::plan::{Action, Because, BlockCode, EndpointState, Landing, Manage, Operation, Precondition, Reason, Risk};
 
 impl<'a> Draft<'a> {
@@ -100,7 +100,10 @@ impl<'a> Draft<'a> {
         if let Some(why) = begun.and_then(|mark| unfinishable(spec, mark)) {
             return self.remove_unfinished(&spec.key, (endpoint, vm), begun, &why);
         }
-        let held = || vm.readable().and_then(machine::may_finish);
+        let held = || {
+            let config = vm.readable()?;
+            machine::may_finish(config).or_else(|| disks::may_finish(&spec.disks, config))
+        };
         let no = machine::may_change(self.input.policy, endpoint).or_else(held).or_else(|| {
             let why = format!("its create was begun on {endpoint}, which is not an endpoint of {} any more", tier.name);
             (!tier.endpoints.contains(endpoint)).then(|| No::flat(BlockCode::UnfinishedCreate, why))

@@ -34,7 +34,7 @@ pub(super) struct Birth {
 }
 
 const fn none() -> MarkedDisk {
-    MarkedDisk { slot: None, id: None, file: None }
+    MarkedDisk { slot: None, id: None, file: None, deleting: false }
 }
 
 /// The mark once an update is done.
@@ -71,7 +71,11 @@ fn disks_after(pair: Pair<'_>, changes: &[Change]) -> std::collections::BTreeMap
             At::Lost { certain: true, .. } if pair.spec.disk(name).is_none() => {
                 disks.remove(name);
             }
-            At::Detached | At::Incomplete | At::Lost { .. } => {}
+            // Kept after all, unless a change of this step deletes it.
+            At::Detached => {
+                disks.entry(name.to_owned()).and_modify(|marked| marked.deleting = false);
+            }
+            At::Incomplete | At::Lost { .. } => {}
         }
     }
     for change in changes {
@@ -80,12 +84,15 @@ fn disks_after(pair: Pair<'_>, changes: &[Change]) -> std::collections::BTreeMap
                 disks.insert(order.name.clone(), none());
             }
             Change::AttachDisk { name, file: _, id } => {
-                disks.insert(name.clone(), MarkedDisk { slot: None, id: id.clone(), file: None });
+                disks.insert(name.clone(), MarkedDisk { slot: None, id: id.clone(), file: None, deleting: false });
             }
             Change::DetachDisk(at) => {
                 let observed = pair.config.disks.iter().find(|disk| *disk.slot == *at.slot);
                 let file = observed.and_then(|disk| disk.file.as_deref()).unwrap_or(&at.slot).to_owned();
-                disks.insert(at.name.clone(), MarkedDisk { slot: None, id: at.id.clone(), file: Some(file) });
+                disks.insert(
+                    at.name.clone(),
+                    MarkedDisk { slot: None, id: at.id.clone(), file: Some(file), deleting: false },
+                );
             }
             Change::DeleteDisk(at) => {
                 disks.remove(&at.name);
@@ -105,7 +112,7 @@ fn disks_after(pair: Pair<'_>, changes: &[Change]) -> std::collections::BTreeMap
 /// A disk as the mark names it while it is attached.
 pub(super) fn attached(disk: &ObservedDisk) -> MarkedDisk {
     let (slot, id) = (Some(disk.slot.to_string()), disk.id.as_deref().map(str::to_owned));
-    MarkedDisk { slot, id, file: None }
+    MarkedDisk { slot, id, file: None, deleting: false }
 }
 
 fn nics_after(pair: Pair<'_>, changes: &[Change]) -> std::collections::BTreeMap<String, MarkedNic> {

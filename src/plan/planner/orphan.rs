@@ -241,7 +241,8 @@ impl<'a> Draft<'a> {
     ) {
         let (at, own_id): (_, Option<&OwnId>) = (Some(endpoint), Some(&vm.id));
         let about = About { key, endpoint: at, own_id, action: Action::Delete };
-        let reasons = vec![reason("key", Some(key.to_string()), None, Because::Unfinished)];
+        let mut reasons = vec![reason("key", Some(key.to_string()), None, Because::Unfinished)];
+        let shutdown = mark.map(|mark| mark.protection.shutdown).unwrap_or_default();
         let whole = match self.census.sights.get(endpoint) {
             Some(Sight::Whole(_)) => None,
             Some(sight) => sight.doubt().map(No::from),
@@ -254,6 +255,7 @@ impl<'a> Draft<'a> {
             (Some(no), _) => Err(no),
             (None, None) => Err(No::flat(BlockCode::VmUnknown, "its configuration could not be read")),
             (None, Some(config)) => machine::may_touch_vm(config)
+                .or_else(|| machine::may_stop(config, shutdown))
                 .map_or_else(|| disks::of_unfinished(mark, config), Err)
                 .map(|disks| (config, disks)),
         };
@@ -261,8 +263,13 @@ impl<'a> Draft<'a> {
             Ok(goes) => goes,
             Err(no) => return self.block(about, no, reasons),
         };
-        let shutdown = mark.map(|mark| mark.protection.shutdown).unwrap_or_default();
-        let stop = (config.power != PowerState::Stopped).then_some(Operation::Stop(shutdown));
+        // One that was cut short after its start runs, and is stopped as any other.
+        let running = config.power != PowerState::Stopped;
+        if running {
+            let power = reason("power", Some("running".to_owned()), Some("stopped".to_owned()), Because::Unfinished);
+            reasons.push(Reason { lands: Landing::PowerOff, ..power });
+        }
+        let stop = running.then_some(Operation::Stop(shutdown));
         let operations = stop.into_iter().chain([Operation::Destroy { disks }]).collect();
         let why =
             format!("its create on {endpoint} was never finished, and {because}; approve to remove what is there");
@@ -278,7 +285,7 @@ impl<'a> Draft<'a> {
             identity,
             action: Action::Delete,
             reasons,
-            lands: Landing::Hot,
+            lands: if running { Landing::PowerOff } else { Landing::Hot },
             risk: Risk::High,
             cost: None,
             preconditions: Precondition::Unchanged(safety::fingerprint(vm)),

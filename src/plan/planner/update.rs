@@ -136,8 +136,10 @@ impl<'a> Draft<'a> {
         changes.iter().find_map(|change| {
             let Change::DeleteDisk(at) = change else { return None };
             let disk = seen.config.disks.iter().find(|disk| *disk.slot == *at.slot);
+            let marked = || seen.mark().disks.get(&at.name)?.file.as_deref();
+            let file = disk.map_or_else(marked, |disk| disk.file.as_deref());
             source::may_destroy(self.input.source)
-                .or_else(|| disk.and_then(|disk| disks::has_child(disk, &seen.vm.id, observed)))
+                .or_else(|| file.and_then(|file| disks::has_child(file, &seen.vm.id, observed)))
         })
     }
 

@@ -7,14 +7,14 @@ use super::No;
 use super::unknown::Sight;
 use crate::model::{EndpointName, Tier, VmKey};
 use crate::plan::census::Census;
-use crate::plan::{BlockCode, EndpointState, OpenIntent};
+use crate::plan::{BlockCode, EndpointState, History, OpenIntent};
 
 /// No clone takes longer: a call without an outcome that is older is lost for good, and holds up nothing any more.
 const LONGEST_TASK: SignedDuration = SignedDuration::from_hours(24);
 
 /// May a VM of this key be made on this tier, as far as anybody knows where it might already be?
 pub fn may_create(census: &Census<'_>, key: &VmKey, tier: &Tier) -> Option<No> {
-    of_tier(census, key, tier).or_else(|| empty_memory(census)).or_else(|| open_intent(census, key))
+    of_tier(census, key, tier).or_else(|| partial_memory(census)).or_else(|| open_intent(census, key))
 }
 
 /// Every endpoint of the tier must have answered in full.
@@ -25,18 +25,20 @@ fn of_tier(census: &Census<'_>, key: &VmKey, tier: &Tier) -> Option<No> {
         .find_map(|endpoint| held_by(census, endpoint))
 }
 
-/// With an empty stateDir nobody knows where VMs were last seen: every endpoint must have answered in full once.
-fn empty_memory(census: &Census<'_>) -> Option<No> {
-    if !census.history().last.is_empty() {
+/// With an empty stateDir nobody knows where VMs were last seen: every endpoint must have answered in full once. The first
+/// ones that do end nothing: a VM that was moved to another tier in Git may be on the one that is still to answer.
+fn partial_memory(census: &Census<'_>) -> Option<No> {
+    let History { last, partial, .. } = census.history();
+    if !partial && !last.is_empty() {
         return None;
     }
+    let known = if last.is_empty() { "nothing is remembered of any endpoint yet" } else { "stateDir began empty" };
     let endpoints = census.policy().endpoints.iter();
-    endpoints.filter(|(_, policy)| policy.state != EndpointState::Retired).find_map(|(endpoint, _)| {
+    let never_seen =
+        endpoints.filter(|(endpoint, policy)| policy.state != EndpointState::Retired && !last.contains_key(*endpoint));
+    never_seen.map(|(endpoint, _)| endpoint).find_map(|endpoint| {
         let no = held_by(census, endpoint)?;
-        Some(No {
-            why: format!("nothing is remembered of any endpoint yet, so all must answer first; {}", no.why),
-            ..no
-        })
+        Some(No { why: format!("{known}, so all must answer first; {}", no.why), ..no })
     })
 }
 

@@ -187,7 +187,7 @@ impl Work<'_> {
             };
             live = Box::pin(self.ensure_disk(live, &wanted)).await?;
             let slot = live.whole.machine.holding(&path).map(super::machine::Drive::slot);
-            known.disks.insert(disk.name.clone(), MarkedDisk { slot, id: None, file: None });
+            known.disks.insert(disk.name.clone(), MarkedDisk { slot, id: None, file: None, deleting: false });
         }
         for nic in &order.nics {
             let (after, id) = Box::pin(self.ensure_nic(live, nic)).await?;

@@ -1,21 +1,25 @@
 //! Removing a VM and the disks that go with it, after making sure that nothing else would go too.
 //!
 //! ```text
-//! the role leaves the cluster -> DestroySystem -> each disk's file
+//! the role leaves the cluster -> the mark names the files as being deleted -> disks out -> each file -> DestroySystem
 //! ```
 //!
-//! DestroySystem leaves disks where they are, so each file is deleted by itself, after the VM: a VM without its disks
-//! could not be read, and a crash in between leaves files that nobody has, which the journal names.
+//! DestroySystem leaves disks where they are, and once the VM is gone nobody knows whose files they were. So the files go
+//! first and the VM with its mark last: cut short anywhere, what is left is still ours, and the mark tells which files
+//! are on their way. The disks are taken out before, since a VM whose disk has no file could not be read.
 
 use super::cim::{Namespace, Parameter, Reference};
 use super::client::Invoke;
 use super::cluster;
 use super::collect::read_vhds;
+use super::disks::SASD;
 use super::hosts::Live;
 use super::parts::{self, Scope};
 use super::paths;
+use super::reconfigure::{Fate, Leaving};
 use super::vhd;
 use super::work::{Change, Work};
+use crate::mark::MarkedDisk;
 use crate::model::PowerState;
 use crate::plan::DiskAt;
 use crate::provider::{ErrorKind, StepError};
@@ -25,11 +29,23 @@ impl Work<'_> {
     pub(super) async fn destroy(&self, disks: &[DiskAt]) -> Result<(), StepError> {
         let Some(live) = self.look().await? else { return Ok(()) };
         self.may_go(&live, disks)?;
-        let files: Vec<String> = live.whole.machine.disks().map(|(_, disk)| disk.path.clone()).collect();
-        for file in &files {
+        let attached: Vec<(String, &DiskAt)> = (live.whole.machine.disks())
+            .filter_map(|(drive, disk)| {
+                let slot = drive.slot();
+                Some((disk.path.clone(), disks.iter().find(|at| at.slot == slot)?))
+            })
+            .collect();
+        for (file, _) in &attached {
             self.check_unused(&live, file).await?;
         }
         self.leave_cluster(&live).await?;
+        let live = self.take_out(live, &attached).await?;
+        for (file, _) in &attached {
+            self.delete_file(&live, file).await?;
+        }
+        for at in disks.iter().filter(|at| at.slot.is_empty()) {
+            self.delete_left(&live, at).await?;
+        }
         let system = Parameter::Reference(Reference::system(&live.whole.system.guid));
         let invoke = Invoke {
             target: self.service(&live.host, vhd::MACHINES).await?,
@@ -39,10 +55,43 @@ impl Work<'_> {
         let detail = format!("delete {}", live.whole.machine.settings.name);
         let change = Change { host: live.host.clone(), invoke, destroys: true, detail };
         Box::pin(self.make(change, || async { Ok(self.look().await?.is_none()) })).await?;
-        for file in &files {
-            self.delete_file(&live, file).await?;
-        }
         Ok(())
+    }
+
+    /// Disks out of their drives, all in one call, once the mark tells that their files are being deleted.
+    async fn take_out(&self, live: Live, attached: &[(String, &DiskAt)]) -> Result<Live, StepError> {
+        if attached.is_empty() {
+            return Ok(live);
+        }
+        let leaving: Vec<Leaving<'_>> = attached.iter().map(|(path, at)| Leaving { at, path }).collect();
+        let live = self.remember_files(live, &leaving, Fate::Deleted).await?;
+        let media: Vec<String> = live.whole.machine.disks().map(|(_, disk)| disk.id.clone()).collect();
+        let is_out = |live: &Live| live.whole.machine.disks().next().is_none();
+        let ids: Vec<&str> = media.iter().map(String::as_str).collect();
+        let detail = format!("take its {} disks out", ids.len());
+        self.remove_resources(&live, (SASD, &ids), (true, detail), is_out).await
+    }
+
+    /// Deletes the file of a disk that a run cut short took out to delete it, if it is there still: the very disk that the
+    /// VM's own mark names, and used by nobody.
+    pub(super) async fn delete_left(&self, live: &Live, at: &DiskAt) -> Result<(), StepError> {
+        let marked = live.mark().and_then(|mark| mark.disks.get(&at.name).cloned());
+        let Some(MarkedDisk { slot: None, id, file: Some(file), deleting: true }) = marked else { return Ok(()) };
+        let failed = || self.failed("look into the disk");
+        if !live.host.has_file(&file).await.map_err(failed())? {
+            return Ok(());
+        }
+        let refuse = |why: String| self.error("delete a disk", ErrorKind::Conflict, why);
+        if live.whole.machine.holding(&file).is_some() {
+            return Err(refuse(format!("{file} was attached again, so it is not deleted")));
+        }
+        let found = vhd::read(&live.host.client, &file).await.map_err(failed())?;
+        if id.is_some() && found.id != id {
+            let found = found.id.as_deref().unwrap_or("no id");
+            return Err(refuse(format!("{file} holds another disk ({found}) than the one taken out")));
+        }
+        self.check_unused(live, &file).await?;
+        self.delete_file(live, &file).await
     }
 
     fn may_go(&self, live: &Live, disks: &[DiskAt]) -> Result<(), StepError> {

@@ -21,7 +21,7 @@ use crate::provider::{ErrorKind, StepError};
 /// Places on a SCSI controller; on an IDE one there are two.
 const SCSI_UNITS: u8 = 64;
 const RASD: &str = "Msvm_ResourceAllocationSettingData";
-const SASD: &str = "Msvm_StorageAllocationSettingData";
+pub(super) const SASD: &str = "Msvm_StorageAllocationSettingData";
 /// Msvm_VirtualHardDiskSettingData.Type and .Format.
 const DYNAMIC: u64 = 3;
 const DIFFERENCING: u64 = 4;
@@ -231,10 +231,22 @@ impl Work<'_> {
         &self,
         live: &Live,
         (class, id): (&str, &str),
+        told: (bool, String),
+        gone: impl Fn(&Live) -> bool + Send + Sync,
+    ) -> Result<Live, StepError> {
+        self.remove_resources(live, (class, &[id]), told, gone).await
+    }
+
+    /// RemoveResourceSettings of several resources of one class.
+    pub(super) async fn remove_resources(
+        &self,
+        live: &Live,
+        (class, ids): (&str, &[&str]),
         (destroys, detail): (bool, String),
         gone: impl Fn(&Live) -> bool + Send + Sync,
     ) -> Result<Live, StepError> {
-        let parameters = vec![("ResourceSettings", Parameter::Reference(Reference::setting(class, id)))];
+        let reference = |id: &&str| ("ResourceSettings", Parameter::Reference(Reference::setting(class, id)));
+        let parameters = ids.iter().map(reference).collect();
         let invoke = Invoke {
             target: self.service(&live.host, vhd::MACHINES).await?,
             method: "RemoveResourceSettings",

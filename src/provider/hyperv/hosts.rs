@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::cim::Reference;
 use super::cluster::{self, Role, View};
 use super::collect::read_vhds;
 use super::convert::{self, Surroundings, Vhds};
@@ -166,15 +167,27 @@ impl Hosts {
 pub(super) async fn read(host: &Arc<Host>, guid: &str) -> Result<Option<Live>, Failure> {
     let facts = host.facts().await?;
     let systems = parts::systems(&host.client, Scope::One(guid)).await?;
-    let Some(system) = systems.into_iter().find(|system| system.guid == guid && !system.replica) else {
-        return Ok(None);
+    let Some(system) = systems.into_iter().find(|system| system.guid == guid) else {
+        return not_there(host, guid).await.map(|()| None);
     };
+    if system.replica {
+        return Ok(None);
+    }
     let found = parts::read(&host.client, Scope::One(guid)).await?;
     let machine = joined(&found, guid)?;
     let vhds = read_vhds(&host.client, machine.disks().map(|(_, disk)| disk.path.clone()).collect()).await?;
     let switches = host.switches().await?;
     let around = Surroundings { host: facts.name, cluster: None, switches };
     Ok(Some(Live { host: Arc::clone(host), whole: Whole { system, machine }, vhds, around, parts: found }))
+}
+
+/// A query leaves out what the account may not see; only a read by its key says whether the VM is not there or not shown.
+async fn not_there(host: &Host, guid: &str) -> Result<(), Failure> {
+    match host.client.get(Reference::system(guid), |_| ()).await {
+        Err(failure) if failure.is_missing() => Ok(()),
+        Err(failure) => Err(failure),
+        Ok(()) => Err(Failure::because(ErrorKind::Conflict, "it is there, and the query left it out")),
+    }
 }
 
 fn joined(parts: &Parts, guid: &str) -> Result<Machine, Failure> {

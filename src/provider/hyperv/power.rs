@@ -152,7 +152,7 @@ impl Work<'_> {
         let settings = settings(&live).string("ElementName", name.as_str());
         let detail = format!("rename {} to {name}", machine.settings.name);
         let witness = || async { Ok(self.live().await?.whole.machine.settings.name == name.as_str()) };
-        self.modify_system(&live, settings, detail, witness).await
+        self.modify_system(&live, settings, (false, detail), witness).await
     }
 
     /// Removes our mark and nothing else.
@@ -165,11 +165,20 @@ impl Work<'_> {
         }
         let settings = settings(&live).strings("Notes", &[&after]);
         let witness = || async { Ok(notes::mark(&self.live().await?.whole.machine.settings.notes).is_none()) };
-        self.modify_system(&live, settings, "remove the mark".to_owned(), witness).await
+        self.modify_system(&live, settings, (false, "remove the mark".to_owned()), witness).await
     }
 
     /// Writes the mark, beside what a person wrote, and a name with it where one is given.
     pub(super) async fn write_mark(&self, live: &Live, mark: &Mark, name: Option<&VmName>) -> Result<(), StepError> {
+        self.put_mark(live, mark, name, false).await
+    }
+
+    /// Writes the mark with which something begins to be taken away for good.
+    pub(super) async fn write_last_mark(&self, live: &Live, mark: &Mark) -> Result<(), StepError> {
+        self.put_mark(live, mark, None, true).await
+    }
+
+    async fn put_mark(&self, live: &Live, mark: &Mark, name: Option<&VmName>, destroys: bool) -> Result<(), StepError> {
         let named = name.is_none_or(|name| live.whole.machine.settings.name == name.as_str());
         if live.bears(mark) && named {
             return Ok(());
@@ -181,14 +190,14 @@ impl Work<'_> {
         }
         let detail = name.map_or_else(|| "write the mark".to_owned(), |name| format!("write the mark, name it {name}"));
         let witness = || async { Ok(self.live().await?.bears(mark)) };
-        self.modify_system(live, settings, detail, witness).await
+        self.modify_system(live, settings, (destroys, detail), witness).await
     }
 
     async fn modify_system<W, F>(
         &self,
         live: &Live,
         settings: Embedded,
-        detail: String,
+        (destroys, detail): (bool, String),
         witness: W,
     ) -> Result<(), StepError>
     where
@@ -200,7 +209,7 @@ impl Work<'_> {
             method: "ModifySystemSettings",
             parameters: vec![("SystemSettings", Parameter::Embedded(settings))],
         };
-        let change = Change { host: live.host.clone(), invoke, destroys: false, detail };
+        let change = Change { host: live.host.clone(), invoke, destroys, detail };
         Box::pin(self.make(change, witness)).await.map(drop)
     }
 

@@ -16,6 +16,19 @@ use crate::model::{Bytes, PowerState};
 use crate::plan::{Change, DiskAt, DiskOrder};
 use crate::provider::{ErrorKind, StepError};
 
+/// A disk that is about to be taken out.
+pub(super) struct Leaving<'a> {
+    pub at: &'a DiskAt,
+    pub path: &'a str,
+}
+
+/// What becomes of the file of a disk that is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Kept,
+    Deleted,
+}
+
 impl Work<'_> {
     /// All changes, then the mark.
     pub(super) async fn reconfigure(&self, changes: &[Change], mark: &Mark) -> Result<(), StepError> {
@@ -201,7 +214,7 @@ impl Work<'_> {
             }
             return Ok(live);
         };
-        let live = self.remember_file(live, at, &path).await?;
+        let live = self.remember_files(live, &[Leaving { at, path: &path }], Fate::Kept).await?;
         let live = self.unplug(live, &at.name, &path, false).await?;
         if let Some(disk) = mark.disks.get_mut(&at.name) {
             disk.slot = None;
@@ -210,19 +223,36 @@ impl Work<'_> {
         Ok(live)
     }
 
-    /// Writes where the file of a disk is into the mark as it stands, before the disk is taken out.
-    async fn remember_file(&self, live: Live, at: &DiskAt, path: &str) -> Result<Live, StepError> {
+    /// Writes where the files of disks are into the mark as it stands, and what is to become of them, before the disks are
+    /// taken out: afterwards nothing else would know.
+    pub(super) async fn remember_files(
+        &self,
+        live: Live,
+        leaving: &[Leaving<'_>],
+        fate: Fate,
+    ) -> Result<Live, StepError> {
         let Some(mut before) = live.mark() else { return Ok(live) };
-        let Some(disk) = before.disks.get_mut(&at.name) else { return Ok(live) };
-        *disk = MarkedDisk { slot: None, id: disk.id.clone().or_else(|| at.id.clone()), file: Some(path.to_owned()) };
-        self.write_mark(&live, &before, None).await?;
+        for Leaving { at, path } in leaving {
+            let known = before.disks.get(&at.name).and_then(|disk| disk.id.clone());
+            let id = known.or_else(|| at.id.clone());
+            let file = Some((*path).to_owned());
+            let disk = MarkedDisk { slot: None, id, file, deleting: fate == Fate::Deleted };
+            before.disks.insert(at.name.clone(), disk);
+        }
+        match fate {
+            Fate::Kept => self.write_mark(&live, &before, None).await?,
+            Fate::Deleted => self.write_last_mark(&live, &before).await?,
+        }
         self.live().await
     }
 
     async fn delete_disk(&self, live: Live, at: &DiskAt) -> Result<Live, StepError> {
-        let Some((path, _)) = self.attached(&live, at)? else { return Ok(live) };
+        let Some((path, _)) = self.attached(&live, at)? else {
+            self.delete_left(&live, at).await?;
+            return Ok(live);
+        };
         self.check_unused(&live, &path).await?;
-        let live = self.remember_file(live, at, &path).await?;
+        let live = self.remember_files(live, &[Leaving { at, path: &path }], Fate::Deleted).await?;
         let live = self.unplug(live, &at.name, &path, true).await?;
         self.delete_file(&live, &path).await?;
         Ok(live)
@@ -237,8 +267,9 @@ impl Work<'_> {
 fn plugged(mark: &mut Mark, name: &str, live: &Live, path: &str) {
     let slot = live.whole.machine.holding(path).map(super::machine::Drive::slot);
     let id = live.vhds.get(&path.to_lowercase()).and_then(|vhd| vhd.as_ref().ok()?.id.clone());
-    let disk = mark.disks.entry(name.to_owned()).or_insert(MarkedDisk { slot: None, id: None, file: None });
-    *disk = MarkedDisk { slot, id: id.or_else(|| disk.id.take()), file: None };
+    let disk =
+        mark.disks.entry(name.to_owned()).or_insert(MarkedDisk { slot: None, id: None, file: None, deleting: false });
+    *disk = MarkedDisk { slot, id: id.or_else(|| disk.id.take()), file: None, deleting: false };
 }
 
 /// The mark with everything in it that the VM as it is can tell.

@@ -284,6 +284,7 @@ impl Work<'_> {
                 slot: Some(found.slot.to_string()),
                 id: found.id.as_deref().map(str::to_owned),
                 file: None,
+                deleting: false,
             };
             mark.disks.insert(disk.name.clone(), known);
         }
@@ -324,7 +325,7 @@ fn pending(mark: &Mark) -> Mark {
 
 fn add_disk(layout: &mut Layout, mark: &mut Mark, disk: &DiskOrder) -> Result<DeviceChange, Failure> {
     let at = layout.plug()?;
-    let known = MarkedDisk { slot: Some(at.slot.clone()), id: None, file: None };
+    let known = MarkedDisk { slot: Some(at.slot.clone()), id: None, file: None, deleting: false };
     mark.disks.insert(disk.name.clone(), known);
     Ok(DeviceChange::AddDisk { key: layout.key(), at, size: disk.size, datastore: disk.storage.clone() })
 }

@@ -234,7 +234,7 @@ impl Draft<'_> {
     }
 
     fn plugged(&mut self, name: &str, slot: String) {
-        let unknown = MarkedDisk { slot: None, id: None, file: None };
+        let unknown = MarkedDisk { slot: None, id: None, file: None, deleting: false };
         let disk = self.mark.disks.entry(name.to_owned()).or_insert(unknown);
         disk.slot = Some(slot);
         disk.file = None;

@@ -202,7 +202,7 @@ fn complete(order: &CreateVm, machine: &Machine) -> Result<Mark, Failure> {
     for (disk, found) in order.disks.iter().zip(brought(order, machine)?) {
         let slot = Some(found.observed.slot.to_string());
         let id = found.observed.id.as_deref().map(str::to_owned);
-        mark.disks.insert(disk.name.clone(), MarkedDisk { slot, id, file: None });
+        mark.disks.insert(disk.name.clone(), MarkedDisk { slot, id, file: None, deleting: false });
     }
     Ok(filled(&mark, machine))
 }

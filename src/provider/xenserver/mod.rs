@@ -9,6 +9,7 @@
 //! collect.rs   all, then what changed                find.rs      one VM         rights.rs  permissions
 //! store.rs     objects by reference                  record.rs, convert.rs, places.rs       wire -> model, pure
 //! work.rs      one step: operations in order, the recorder, lost replies         task.rs    waiting on the server
+//! settle.rs    waiting for what a dead program began
 //! machine.rs   a VM read fresh, to be changed        place.rs     names of an order -> objects
 //! create.rs reconfigure.rs power.rs destroy.rs       one file per group of operations
 //! disks.rs nics.rs seed.rs mark.rs                   what those are made of
@@ -37,6 +38,7 @@ mod rights;
 mod rpc;
 mod seed;
 mod session;
+mod settle;
 mod store;
 mod task;
 mod work;
@@ -51,6 +53,7 @@ use self::work::Work;
 use super::{Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
 use crate::inventory::{Capabilities, Known, Observed};
 use crate::model::{EndpointName, HypervisorType};
+use crate::plan::Step;
 use crate::settings::EndpointSettings;
 
 /// One pool, be it of a single host.
@@ -106,6 +109,10 @@ impl Provider for Xenserver {
 
     async fn execute(&self, order: &Order<'_>, recorder: &dyn Recorder) -> Result<(), StepError> {
         Work::new(&self.door, &self.endpoint, &self.memory, order, recorder).run().await
+    }
+
+    async fn settle(&self, step: &Step) -> Result<(), ProviderError> {
+        settle::wait_for_earlier(&self.door, &self.memory, step).await.map_err(self.failed("wait for earlier tasks"))
     }
 
     async fn rights(&self) -> Result<Vec<MissingRight>, ProviderError> {

@@ -161,12 +161,17 @@ fn kept_and_back(mark: &Mark, changes: &[Change], machine: &Machine) -> Mark {
                 let Some(known) = mark.disks.get_mut(&at.name) else { continue };
                 let attached = machine.disk(at).ok().flatten().map(|disk| disk.record.uuid.to_string());
                 let uuid = attached.or_else(|| at.id.clone()).or_else(|| known.id.clone());
-                *known = MarkedDisk { slot: None, id: uuid.clone(), file: uuid.or_else(|| known.file.clone()) };
+                *known = MarkedDisk {
+                    slot: None,
+                    id: uuid.clone(),
+                    file: uuid.or_else(|| known.file.clone()),
+                    deleting: false,
+                };
             }
             Change::AttachDisk { name, file, id } => {
                 if let Some(known) = mark.disks.get_mut(name) {
                     let id = id.clone().or_else(|| known.id.clone()).or_else(|| Some(file.clone()));
-                    *known = MarkedDisk { slot: None, id, file: None };
+                    *known = MarkedDisk { slot: None, id, file: None, deleting: false };
                 }
             }
             Change::Cpus(_)

@@ -208,17 +208,17 @@ impl<'a> Work<'a> {
             return Ok(Some(text).filter(|text| !text.is_empty()));
         }
         let Some(task) = Ref::of(&text) else { return Err(Failure::senseless("a task without a reference")) };
-        self.follow(&task, &change.detail, None).await
+        self.follow(&task, &change.detail).await
     }
 
     /// Waits for a task and removes it.
-    async fn follow(&self, task: &Ref, text: &str, limit: Option<Duration>) -> Result<Option<String>, Failure> {
+    async fn follow(&self, task: &Ref, text: &str) -> Result<Option<String>, Failure> {
         self.door.follow(task);
         let stop = |percent| {
             self.recorder.progress(text, percent);
             false
         };
-        let ended = task::wait(self.door, task, &Patience { limit, stop: &stop }).await;
+        let ended = task::wait(self.door, task, &Patience { limit: None, stop: &stop }).await;
         self.door.unfollow(task);
         match ended {
             Ok(End::Success(made)) => {
@@ -266,20 +266,29 @@ impl<'a> Work<'a> {
             _ => {
                 let tasks = self.look().await.ok().flatten().map(|machine| machine.vm.operations);
                 for task in tasks.unwrap_or_default().keys().filter_map(|task| Ref::of(task)) {
-                    let _ = self.follow(&task, "wait for a task that may be ours", Some(STRAY_LIMIT)).await;
+                    self.see_out(&task).await;
                 }
             }
         }
     }
 
-    /// Waits until no task for these messages runs that nobody here waits for: one of them may be ours. Their end does not
-    /// matter, only that it is over.
+    /// Waits until no task for these messages runs that nobody here waits for: one of them may be ours.
     pub(super) async fn wait_for_strays(&self, methods: &[&str]) {
         for method in methods {
             for stray in task::strays(self.door, method).await.unwrap_or_default() {
-                let _ = self.follow(&stray, "wait for a task that may be ours", Some(STRAY_LIMIT)).await;
+                self.see_out(&stray).await;
             }
         }
+    }
+
+    /// Waits for a task that may be ours, or somebody else's, who still wants to read it: it is not removed. Nor is it
+    /// kept from others here who wait for one of theirs. Its end does not matter, only that it is over.
+    async fn see_out(&self, task: &Ref) {
+        let stop = |percent| {
+            self.recorder.progress("wait for a task that may be ours", percent);
+            false
+        };
+        let _ = task::wait(self.door, task, &Patience { limit: Some(STRAY_LIMIT), stop: &stop }).await;
     }
 
     pub(super) fn check_interrupted(&self) -> Result<(), StepError> {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use tierwright::lab::world;
 use tierwright::mark::{self, Mark};
 use tierwright::model::{EndpointName, OwnId};
-use tierwright::plan::{Action, Change, Operation};
+use tierwright::plan::{Action, Change, DiskAt, Operation};
 use uuid::Uuid;
 
 use super::{Holds, Owner, Past, Rule, Truth, own_id, owner};
-use crate::over_world::{MARK, slot};
+use crate::marks;
+use crate::over_world::slot;
 use crate::watched::Sent;
 
 const UNCHANGED: Rule = Rule {
@@ -45,7 +46,7 @@ pub fn what_is_not_ours_is_unchanged(sent: &[Sent], before: &Truth, after: &Trut
 /// What counts changes counts the mark's too.
 fn without_mark(vm: &world::Vm) -> world::Vm {
     let mut vm = vm.clone();
-    vm.settings.remove(MARK);
+    marks::replace(&mut vm, "");
     (vm.config_change, vm.config_changed_at, vm.touched) = (0, 0, 0);
     vm
 }
@@ -66,47 +67,53 @@ pub fn a_mark_s_generation_only_grows(before: &Truth, after: &Truth) -> Holds {
 
 /// Every file that is gone was a mapped disk of a VM that was destroyed, or one that was to be deleted with deleteDisks.
 pub fn no_disk_is_lost_but_by_its_delete(sent: &[Sent], before: &Truth, after: &Truth) -> Holds {
-    let may_go: BTreeSet<(&EndpointName, &str)> = sent
+    let may_go: BTreeSet<(&EndpointName, Uuid)> = sent
         .iter()
         .filter(|call| call.destroys)
-        .flat_map(|call| files_to_go(call).map(|file| (&call.endpoint, file)))
+        .flat_map(|call| disks_to_go(call, before).map(|disk| (&call.endpoint, disk)))
         .collect();
-    let lost = before.files.difference(&after.files);
-    match lost.into_iter().find(|(endpoint, file)| !may_go.contains(&(endpoint, &**file))) {
-        Some((endpoint, file)) => DISKS.broken(format!("{file} on {endpoint} is gone")),
+    let mut lost = before.files.iter().filter(|(file, _)| !after.files.contains_key(*file));
+    match lost.find(|((endpoint, _), id)| !may_go.contains(&(endpoint, **id))) {
+        Some(((endpoint, file), _)) => DISKS.broken(format!("{file} on {endpoint} is gone")),
         None => Ok(()),
     }
 }
 
-/// Files that a destroying call may take, by the VM's own mark and the order.
-fn files_to_go(call: &Sent) -> impl Iterator<Item = &str> {
-    let vm = call.vm.as_ref();
-    let mark = vm.and_then(|vm| mark::parse(vm.setting(MARK)?).ok());
+/// Disks that a destroying call may take, by the VM's own mark and the order. As the VM was before the run: where a disk is
+/// detached by one call and deleted by the next, it has none any more when that one comes.
+fn disks_to_go<'a>(call: &'a Sent, before: &'a Truth) -> impl Iterator<Item = Uuid> + 'a {
+    let own = |((endpoint, _), vm): &(&(EndpointName, world::Id), &world::Vm)| {
+        *endpoint == call.endpoint && call.step.own_id.as_ref() == Some(&own_id(vm))
+    };
+    let vm = before.vms.iter().find(own).map(|(_, vm)| vm).or(call.vm.as_ref());
+    let mark = vm.and_then(|vm| mark::parse(marks::text(vm)?).ok());
     let unfinished = vm.is_some_and(|vm| matches!(owner(vm), Owner::Unfinished(_)));
-    let ordered: BTreeSet<&str> = call
+    let ordered: Vec<&DiskAt> = call
         .step
         .operations
         .iter()
         .flat_map(|operation| match operation {
-            Operation::Destroy { disks } => disks.iter().map(|at| at.slot.as_str()).collect(),
+            Operation::Destroy { disks } => disks.iter().collect(),
             Operation::Reconfigure { changes, mark } if mark.protection.delete_disks => {
                 changes.iter().filter_map(deleted).collect()
             }
             _ => Vec::new(),
         })
         .collect();
-    vm.into_iter()
-        .flat_map(|vm| vm.disks.iter().map(move |disk| (slot(vm, disk), &*disk.file)))
-        .filter(move |(slot, _)| {
-            let mapped = |mark: &Mark| mark.disks.values().any(|disk| disk.slot.as_deref() == Some(slot));
-            ordered.contains(slot.as_str()) && (unfinished || mark.as_ref().is_some_and(mapped))
-        })
-        .map(|(_, file)| file)
+    let disks = vm.into_iter().flat_map(|vm| vm.disks.iter().map(move |disk| (slot(vm, disk), disk)));
+    disks.filter_map(move |(slot, disk)| {
+        let id = *before.files.get(&(call.endpoint.clone(), disk.file.clone()))?;
+        // By its id, or by where it is plugged in: each protocol writes one of the two as the world does.
+        let is = |known: Option<&String>, at: Option<&String>| known == Some(&id.to_string()) || at == Some(&slot);
+        let mapped = |mark: &Mark| mark.disks.values().any(|disk| is(disk.id.as_ref(), disk.slot.as_ref()));
+        let goes = ordered.iter().any(|at| is(at.id.as_ref(), Some(&at.slot)));
+        (goes && (unfinished || mark.as_ref().is_some_and(mapped))).then_some(id)
+    })
 }
 
-fn deleted(change: &Change) -> Option<&str> {
+fn deleted(change: &Change) -> Option<&DiskAt> {
     match change {
-        Change::DeleteDisk(at) => Some(&at.slot),
+        Change::DeleteDisk(at) => Some(at),
         _ => None,
     }
 }

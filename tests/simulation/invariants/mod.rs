@@ -25,7 +25,7 @@ use tierwright::plan::Limits;
 use tierwright::session::Look;
 
 use crate::git::{Git, Shape};
-use crate::over_world::MARK;
+use crate::marks;
 use crate::site::Site;
 use crate::watched::Sent;
 
@@ -62,7 +62,8 @@ impl Rule {
 #[derive(Debug, Clone)]
 pub struct Truth {
     pub vms: BTreeMap<(EndpointName, world::Id), world::Vm>,
-    pub files: BTreeSet<(EndpointName, std::sync::Arc<str>)>,
+    /// With the id that each has for good.
+    pub files: BTreeMap<(EndpointName, std::sync::Arc<str>), uuid::Uuid>,
 }
 
 /// Whose a VM really is.
@@ -108,11 +109,13 @@ impl Cycle<'_> {
 
 /// Reads the worlds.
 pub fn truth(sites: &[Site]) -> Truth {
-    let mut truth = Truth { vms: BTreeMap::new(), files: BTreeSet::new() };
+    let mut truth = Truth { vms: BTreeMap::new(), files: BTreeMap::new() };
     for site in sites {
         site.world.with(|world| {
             truth.vms.extend(world.vms().map(|vm| ((site.name.clone(), vm.id), vm.clone())));
-            truth.files.extend(world.files.keys().map(|path| (site.name.clone(), path.clone())));
+            let file =
+                |(path, file): (&std::sync::Arc<str>, &world::DiskFile)| ((site.name.clone(), path.clone()), file.uuid);
+            truth.files.extend(world.files.iter().map(file));
         });
     }
     truth
@@ -125,7 +128,7 @@ pub fn own_id(vm: &world::Vm) -> OwnId {
 /// Whose is it? By its mark and its very own id.
 pub fn owner(vm: &world::Vm) -> Owner {
     let birth = vm.name.strip_prefix("tierwright-").and_then(|rest| rest.parse().ok());
-    let Some(text) = vm.setting(MARK) else { return birth.map_or(Owner::NotUs, Owner::Unfinished) };
+    let Some(text) = marks::text(vm) else { return birth.map_or(Owner::NotUs, Owner::Unfinished) };
     let Ok(mark) = mark::parse(text) else { return Owner::NotUs };
     let its_own = mark.own_id.as_ref().is_none_or(|id| *id == own_id(vm));
     if mark.installation != INSTALLATION || !its_own {

@@ -56,8 +56,7 @@ pub fn suspended_vms_are_never_changed(sent: &Sent) -> Holds {
 
 pub fn a_hot_change_stops_no_guest(sent: &Sent) -> Holds {
     let running = sent.vm.as_ref().is_some_and(|vm| vm.power == Power::On);
-    let stops = ["Shutdown", "PowerOff"].iter().any(|word| sent.call.contains(word));
-    if stops && running && sent.step.lands == Landing::Hot {
+    if sent.stops() && running && sent.step.lands == Landing::Hot {
         return HOT.broken(format!("{} for {} ({:?})", sent.call, sent.step.key, sent.step.action));
     }
     Ok(())

@@ -35,7 +35,7 @@ impl Work<'_> {
     pub(super) async fn call(&self, named: Named, work: world::Work) -> Result<Option<Id>, StepError> {
         let Named { name, destroys } = named;
         let target = self.step.own_id.as_ref().map_or_else(|| self.step.identity.to_string(), ToString::to_string);
-        let trouble = self.provider.trouble().next_call();
+        let trouble = self.provider.trouble().next_call(&format!("{} {name}", self.step.key));
         if matches!(trouble, Some(CallTrouble::Busy)) {
             return Err(self.error(name, ErrorKind::RateLimited, "too many tasks"));
         }
@@ -127,7 +127,9 @@ impl OverWorld {
     pub(super) fn do_late_work(&self) {
         let late = std::mem::take(&mut self.trouble().late);
         for work in late {
-            let _ = self.world.with(|world| world.perform(work));
+            let told = format!("done late: {}", super::trouble::summary(&work));
+            let done = self.world.with(|world| world.perform(work));
+            self.trouble().befallen.push(format!("{told}: {done:?}"));
         }
     }
 }

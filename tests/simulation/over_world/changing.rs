@@ -283,7 +283,7 @@ impl<'a> Draft<'a> {
 }
 
 pub(super) const fn nowhere() -> MarkedDisk {
-    MarkedDisk { slot: None, id: None, file: None }
+    MarkedDisk { slot: None, id: None, file: None, deleting: false }
 }
 
 fn nic<'v>(vm: &'v world::Vm, at: &NicAt) -> Option<&'v world::Nic> {

@@ -33,8 +33,8 @@ pub use trouble::{CallTrouble, Trouble};
 
 use calling::Work;
 
-/// Where our mark stands.
-pub const MARK: &str = "tierwright.mark";
+/// Where our mark stands, whatever the scheme.
+const MARK: &str = crate::marks::VSPHERE;
 
 /// How a VM gets its lasting id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,11 @@ pub struct OverWorld {
 impl OverWorld {
     pub fn new(name: EndpointName, scheme: Scheme, world: WorldHandle, clock: LabClock) -> Self {
         Self { name, scheme, world, clock, trouble: Mutex::default() }
+    }
+
+    /// Its world's time.
+    pub fn clock(&self) -> &LabClock {
+        &self.clock
     }
 
     /// What goes wrong now.

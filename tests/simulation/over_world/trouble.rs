@@ -26,6 +26,8 @@ pub struct Trouble {
     pub calls: BTreeMap<usize, CallTrouble>,
     /// Work that will be done although its caller was not told so.
     pub late: VecDeque<Work>,
+    /// What befell calls, for the trace.
+    pub befallen: Vec<String>,
 }
 
 /// What befalls one mutating call.
@@ -51,14 +53,36 @@ pub enum CallTrouble {
 
 impl Trouble {
     /// What befalls the call that is about to be made.
-    pub fn next_call(&mut self) -> Option<CallTrouble> {
+    pub fn next_call(&mut self, call: &str) -> Option<CallTrouble> {
         let due = self.calls.remove(&0);
+        self.befallen.extend(due.map(|trouble| format!("{trouble:?} befell {call}")));
         self.calls = std::mem::take(&mut self.calls).into_iter().map(|(n, trouble)| (n - 1, trouble)).collect();
         due
     }
 
+    /// In words, for the trace.
+    pub fn in_force(&self) -> Vec<String> {
+        let Self { out, cut, blind, hidden, denied, unset, deaf, calls, late, befallen: _ } = self;
+        let mut words = Vec::new();
+        words.extend(out.then(|| "out".to_owned()));
+        words.extend(cut.map(|most| format!("listing cut after {most}")));
+        words.extend(blind.then(|| "hosts not listed".to_owned()));
+        for (what, ids) in [("hidden", hidden), ("denied", denied), ("config unset", unset), ("deaf guest", deaf)] {
+            words.extend(ids.iter().map(|id| format!("{what} {id}")));
+        }
+        words.extend(calls.iter().map(|(n, trouble)| format!("in {n} calls {trouble:?}")));
+        words.extend(late.iter().map(|work| format!("still to be done {}", summary(work))));
+        words
+    }
+
     /// All is well again. What will be done late still will be.
     pub fn heal(&mut self) {
-        *self = Self { late: std::mem::take(&mut self.late), ..Self::default() };
+        let (late, befallen) = (std::mem::take(&mut self.late), std::mem::take(&mut self.befallen));
+        *self = Self { late, befallen, ..Self::default() };
     }
+}
+
+/// The first words of what a call would do.
+pub(super) fn summary(work: &Work) -> String {
+    format!("{work:?}").chars().take(60).collect()
 }

@@ -141,6 +141,54 @@ fn disks_grow_are_added_detached_and_come_back() {
 }
 
 #[test]
+fn a_disk_that_was_taken_off_to_be_deleted_is_deleted_and_one_that_was_to_be_kept_is_not() {
+    let mut with_data = spec("app/vm-00");
+    with_data.disks.push(disk("data", 5));
+    let mut world = World::of(&[with_data.clone()]);
+    let mut without = spec("app/vm-00");
+    without.delete_disks = true;
+    world.want(without);
+    // A run took the disk off and came no further: it still counts as applied.
+    world.config("vm-00").disks.truncate(1);
+    let taken_off = |deleting| {
+        move |mark: &mut crate::mark::Mark| {
+            mark.protection.delete_disks = true;
+            let data = mark.disks.get_mut("data").unwrap();
+            let (id, file) = (data.id.clone(), Some("[flash] vm-00/data-1.vmdk".to_owned()));
+            *data = crate::mark::MarkedDisk { slot: None, id, file, deleting };
+        }
+    };
+    remark(world.vm("vm-00"), taken_off(false));
+    let plan = world.plan();
+    let step = plan.step_of("app/vm-00");
+    assert_eq!(words(step), ["mark"]);
+    assert!(last_mark(step).disks["data"].file.is_some(), "detached to be kept");
+
+    remark(world.vm("vm-00"), taken_off(true));
+    let plan = world.plan();
+    let step = plan.step_of("app/vm-00");
+    assert!(matches!(&changes(step)[..], [Change::DeleteDisk(at)] if at.name == "data" && at.slot.is_empty()));
+    assert_eq!((step.reasons[0].because, step.risk), (Because::Unfinished, Risk::High));
+    assert!(!last_mark(step).disks.contains_key("data"));
+    world.config("vm-00").snapshots = true;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Snapshot);
+    world.config("vm-00").snapshots = false;
+
+    // The word was taken back meanwhile, by the manifest or by the mark.
+    world.spec("app/vm-00").delete_disks = false;
+    let plan = world.plan();
+    let step = plan.step_of("app/vm-00");
+    assert_eq!(changes(step), []);
+    let kept = &last_mark(step).disks["data"];
+    assert!(kept.file.is_some() && !kept.deleting);
+    world.want(with_data);
+    let plan = world.plan();
+    let step = plan.step_of("app/vm-00");
+    assert!(matches!(&changes(step)[..], [Change::AttachDisk { .. }]), "wanted again, and perhaps there still");
+    assert!(!last_mark(step).disks["data"].deleting);
+}
+
+#[test]
 fn disks_are_known_by_name_and_id_whatever_their_order_and_slot() {
     let mut two = spec("app/vm-00");
     two.disks.push(disk("data", 5));
@@ -157,7 +205,8 @@ fn disks_are_known_by_name_and_id_whatever_their_order_and_slot() {
 fn an_incomplete_mark_is_completed_where_there_is_only_one_way() {
     let mut world = World::fleet(1);
     remark(world.vm("vm-00"), |mark| {
-        *mark.disks.get_mut("root").unwrap() = crate::mark::MarkedDisk { slot: None, id: None, file: None };
+        *mark.disks.get_mut("root").unwrap() =
+            crate::mark::MarkedDisk { slot: None, id: None, file: None, deleting: false };
         *mark.nics.get_mut("eth0").unwrap() = crate::mark::MarkedNic { mac: None, slot: None };
     });
     let plan = world.plan();

@@ -43,7 +43,7 @@ pub fn still_safe(step: &Step, at: Progress, found: &[ObservedVm], installation:
             match step.operations.get(operation) {
                 Some(Operation::Destroy { disks }) => may_destroy(disks, seen, vm, begun),
                 Some(Operation::Reconfigure { changes, .. }) => {
-                    changes.iter().try_for_each(|change| may_delete(change, config))
+                    changes.iter().try_for_each(|change| may_delete(change, config, mark.as_deref()))
                 }
                 Some(_) | None => Ok(()),
             }
@@ -165,8 +165,8 @@ fn may_destroy(disks: &[DiskAt], seen: &Fingerprint, vm: &ObservedVm, begun: boo
     Ok(())
 }
 
-/// A disk's file is deleted only while it is the disk that the plan named.
-fn may_delete(change: &Change, config: &VmConfig) -> Result<(), String> {
+/// A disk's file is deleted only while it is the disk that the plan named, or was taken off to be deleted.
+fn may_delete(change: &Change, config: &VmConfig, mark: Option<&Mark>) -> Result<(), String> {
     let at = match change {
         Change::DeleteDisk(at) | Change::DetachDisk(at) | Change::GrowDisk { disk: at, .. } => at,
         Change::Cpus(_)
@@ -184,9 +184,17 @@ fn may_delete(change: &Change, config: &VmConfig) -> Result<(), String> {
     match config.disks.iter().find(|disk| *disk.slot == *at.slot) {
         Some(disk) if disk.shared => Err(format!("disk {} is shared with another VM", at.name)),
         Some(disk) if !is_at(at, disk) => Err(format!("another disk is at {} now", at.slot)),
-        // Not there any more: an earlier attempt of this very operation did it, and the provider finds nothing to do.
+        None if matches!(change, Change::DeleteDisk(_)) && is_kept(&at.name, mark) => {
+            Err(format!("disk {} was detached to be kept", at.name))
+        }
+        // Not there any more: an earlier attempt of this very operation took it off, and what it left is done by the
+        // provider.
         Some(_) | None => Ok(()),
     }
+}
+
+fn is_kept(name: &str, mark: Option<&Mark>) -> bool {
+    mark.and_then(|mark| mark.disks.get(name)).is_some_and(|disk| disk.file.is_some() && !disk.deleting)
 }
 
 /// Both must match when both are given.

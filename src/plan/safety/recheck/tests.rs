@@ -4,7 +4,7 @@ use super::{Progress, promise_kept, still_safe};
 use crate::mark;
 use crate::model::{AllowReboot, Bytes, ObservedVm, PowerState, Prune};
 use crate::plan::sample::{INSTALLATION, World, applied, config_mut, remark, spec, tier};
-use crate::plan::{Action, Operation, Step};
+use crate::plan::{Action, Change, DiskAt, Operation, Step};
 
 /// The update of more memory, which needs five operations, and the VM it is for.
 fn reboot() -> (Step, ObservedVm) {
@@ -137,6 +137,26 @@ fn a_destruction_in_several_calls_goes_on_with_fewer_disks_and_never_with_others
     assert!(safe(&step, operation, &[fewer]).unwrap_err().contains("disks changed"), "before the first call");
     config_mut(&mut vm).disks[0].id = Some("swapped".into());
     assert!(begun(&vm).unwrap_err().contains("disks changed"));
+}
+
+#[test]
+fn a_disk_that_is_not_attached_is_deleted_only_if_it_was_taken_off_for_that() {
+    let (mut step, mut vm) = reboot();
+    let disk = config_mut(&mut vm).disks.pop().expect("it has one");
+    let at = DiskAt { name: "root".to_owned(), slot: String::new(), id: None };
+    let operation = step.operations.iter().position(|one| matches!(one, Operation::Reconfigure { .. })).unwrap();
+    let Operation::Reconfigure { changes, .. } = &mut step.operations[operation] else { unreachable!() };
+    *changes = vec![Change::DeleteDisk(at)];
+    let mut judged = |deleting| {
+        remark(&mut vm, |mark| {
+            let file = disk.file.as_deref().map(str::to_owned);
+            let id = disk.id.as_deref().map(str::to_owned);
+            mark.disks.insert("root".to_owned(), mark::MarkedDisk { slot: None, id, file, deleting });
+        });
+        still_safe(&step, Progress { operation, begun: true }, std::slice::from_ref(&vm), INSTALLATION)
+    };
+    assert!(judged(false).unwrap_err().contains("to be kept"));
+    assert_eq!(judged(true), Ok(()));
 }
 
 #[test]

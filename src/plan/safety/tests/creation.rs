@@ -72,6 +72,19 @@ fn an_empty_memory_waits_for_all_endpoints_of_the_settings() {
     assert_eq!(world.plan().blocked_of("app/new").code, BlockCode::EndpointUnknown);
 }
 
+#[test]
+fn a_memory_that_began_empty_waits_until_each_endpoint_has_answered_once() {
+    let mut world = half_dark();
+    world.desired.tiers.values_mut().for_each(|tier| tier.endpoints.truncate(1));
+    world.history.partial = true;
+    assert_eq!(world.plan().step_of("app/new").action, Action::Create, "what was seen once is remembered");
+    world.history.last.remove(&endpoint("two"));
+    let plan = world.plan();
+    assert_eq!(plan.blocked_of("app/new").code, BlockCode::EndpointUnknown, "it may be on the one that never answered");
+    set_state(&mut world, "two", EndpointState::Retired);
+    assert_eq!(world.plan().step_of("app/new").action, Action::Create);
+}
+
 fn intent(world: &World, at: &str, hours_ago: i64) -> OpenIntent {
     OpenIntent {
         endpoint: endpoint(at),

@@ -1,8 +1,8 @@
 //! What a VM's own state forbids.
 
-use crate::model::{AllowReboot, ObservedVm, PowerState};
+use crate::model::{AllowReboot, GuestAgent, ObservedVm, PowerState};
 use crate::plan::sample::{World, disk, endpoint, remark, spec};
-use crate::plan::{Action, BlockCode, Change, Manage, Operation};
+use crate::plan::{Action, BlockCode, Change, Landing, Manage, Operation};
 
 #[test]
 fn suspended_vms_are_never_changed() {
@@ -61,6 +61,44 @@ fn a_snapshot_blocks_grow_and_detach_but_not_memory() {
     world.spec("app/vm-00").memory = crate::model::Bytes::gib(8);
     world.spec("app/vm-00").allow_reboot = AllowReboot::Always;
     assert_eq!(world.plan().step_of("app/vm-00").action, Action::Update);
+}
+
+/// A create that was cut short while its boot disk was still as the image's, and running.
+fn cut_short() -> World {
+    let mut world = World::fleet(1);
+    remark(world.vm("vm-00"), |mark| {
+        mark.pending = Some(crate::mark::Pending::Create);
+        mark.disks.values_mut().for_each(|disk| disk.slot = None);
+    });
+    world.config("vm-00").disks[0].size = crate::model::Bytes::gib(10);
+    world
+}
+
+#[test]
+fn a_snapshot_of_an_unfinished_create_blocks_what_must_still_grow() {
+    let mut world = cut_short();
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Create);
+    world.config("vm-00").snapshots = true;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Snapshot);
+    world.config("vm-00").disks[0].size = crate::model::Bytes::gib(20);
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Create, "nothing has to grow");
+}
+
+#[test]
+fn an_unfinished_create_that_runs_is_stopped_openly_when_it_is_removed() {
+    let mut world = cut_short();
+    world.unwant("app/vm-00");
+    let digest = world.plan().blocked_of("app/vm-00").digest.clone().expect("it waits for a person");
+    world.approvals.insert(digest.short().to_owned());
+    let plan = world.plan();
+    let step = plan.step_of("app/vm-00");
+    assert_eq!((step.action, step.lands), (Action::Delete, Landing::PowerOff));
+    assert!(step.reasons.iter().any(|reason| reason.field == "power" && reason.lands == Landing::PowerOff));
+    world.config("vm-00").guest_agent = GuestAgent::NotRunning;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::NoGuestTools);
+    world.config("vm-00").power = PowerState::Stopped;
+    world.config("vm-00").snapshots = true;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::Snapshot);
 }
 
 #[test]
@@ -132,6 +170,24 @@ fn a_disk_is_deleted_only_when_mark_and_manifest_both_say_so() {
     assert!(matches!(changes(&world)[..], [Change::DeleteDisk(_)]));
     world.source = crate::plan::SourceTrust::Unsettled;
     assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::SourceNotTrusted);
+}
+
+#[test]
+fn a_disk_that_its_removal_took_off_goes_with_the_vm_and_a_kept_one_stays() {
+    let mut world = due();
+    let taken_off = |deleting| {
+        let file = Some("[flash] vm-00/x.vmdk".to_owned());
+        crate::mark::MarkedDisk { slot: None, id: Some("x".to_owned()), file, deleting }
+    };
+    remark(world.vm("vm-00"), |mark| {
+        mark.disks.insert("gone".to_owned(), taken_off(true));
+        mark.disks.insert("kept".to_owned(), taken_off(false));
+    });
+    let plan = world.plan();
+    let destroy = plan.step_of("app/vm-00").operations.last().cloned();
+    let Some(Operation::Destroy { disks }) = destroy else { panic!("{destroy:?}") };
+    let named: Vec<(&str, &str)> = disks.iter().map(|at| (at.name.as_str(), at.slot.as_str())).collect();
+    assert_eq!(named, [("root", "scsi0:0"), ("gone", "")]);
 }
 
 fn changes(world: &World) -> Vec<Change> {
