@@ -190,7 +190,7 @@ impl Deployed {
         };
         let handle: Arc<str> = format!("vm-{}", &own_id.as_str()[..8.min(own_id.as_str().len())]).into();
         let vm =
-            ObservedVm { id: own_id, handle, name: name.into(), placed, config: Config::Readable(Box::new(config)) };
+            ObservedVm { id: own_id, handle, name: name.into(), placed, config: Config::Readable(Arc::new(config)) };
         Self { vm, mark: None }
     }
 
@@ -245,7 +245,7 @@ impl Deployed {
     /// Its configuration, to change it behind tierwright's back.
     pub fn config(&mut self) -> &mut VmConfig {
         match &mut self.vm.config {
-            Config::Readable(config) => config,
+            Config::Readable(config) => Arc::make_mut(config),
             Config::Unreadable(why) => panic!("this VM cannot be read: {why}"),
         }
     }

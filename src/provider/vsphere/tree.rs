@@ -8,7 +8,7 @@ use super::names::unescape;
 use super::property::{Object, Wanted};
 use super::soap::Moref;
 use crate::inventory;
-use crate::model::{Bytes, NetworkTarget};
+use crate::model::{Bytes, NetworkTarget, Words};
 
 /// What is read of each type. Subtypes (clusters, distributed port groups, vApps) come with their base type.
 pub(super) const WANTED: &[Wanted<'static>] = &[
@@ -101,7 +101,7 @@ pub(super) enum Facts {
 }
 
 /// Reads one object, unless it is a VM.
-pub(super) fn entity(object: &Object<'_, '_>) -> Option<Entity> {
+pub(super) fn entity(object: &Object<'_>, _: &mut Words) -> Option<Entity> {
     let number = |path: &str| object.text(path).and_then(|text| text.trim().parse().ok()).unwrap_or_default();
     let list = |path: &str| object.references(path).collect::<Vec<_>>();
     let facts = match &*object.moref.kind {
