@@ -368,6 +368,11 @@ pub struct Input {
 impl Input {
     /// Borrows it as the planner wants it.
     pub fn plan(&self) -> tierwright::plan::Plan {
+        self.plan_for().0
+    }
+
+    /// The plan, and until when it stands if nothing but the time moves.
+    pub fn plan_for(&self) -> (tierwright::plan::Plan, Option<jiff::Timestamp>) {
         let user_data = user_data(&self.desired);
         let input = PlanInput {
             now: self.now,
@@ -379,7 +384,9 @@ impl Input {
             approvals: &self.approvals,
             user_data: &user_data,
         };
-        tierwright::plan::plan(&input)
+        let plan = tierwright::plan::plan(&input);
+        let until = tierwright::plan::lasts_until(&input, &plan);
+        (plan, until)
     }
 }
 

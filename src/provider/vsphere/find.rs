@@ -149,10 +149,10 @@ pub(super) async fn is_deleted(door: &Door, session: &Session, moref: &Moref) ->
     Ok(matches!(exists(door, session, moref).await?, Existence::Deleted))
 }
 
-/// Everything of the inventory but VMs.
+/// What stands around VMs: names and places, in calls and bytes that do not grow with the number of VMs.
 pub(super) async fn surroundings(door: &Door, session: &Session) -> Result<Tree, Failure> {
     let view = view_of(door, session, tree::KINDS).await?;
-    let entities = property::read_facts(door, session, tree::WANTED, &From::View(&view), tree::entity).await;
+    let entities = property::read_facts(door, session, tree::SURROUNDINGS, &From::View(&view), tree::entity).await;
     drop_view(door, session, &view).await;
     Ok(Tree::new(entities?))
 }

@@ -50,6 +50,23 @@ pub(super) const WANTED: &[Wanted<'static>] = &[
     Wanted { kind: "OpaqueNetwork", paths: &["name", "parent", "summary"] },
 ];
 
+/// The same for a step, which needs names and where things stand. What a folder or pool holds is left out: that is every
+/// VM there is, and each step of a thousand would read it.
+pub(super) const SURROUNDINGS: &[Wanted<'static>] = &[
+    Wanted { kind: "Folder", paths: &["name", "parent"] },
+    Wanted { kind: "Datacenter", paths: &["name", "parent", "vmFolder"] },
+    Wanted { kind: "ComputeResource", paths: &["name", "parent", "resourcePool"] },
+    Wanted { kind: "HostSystem", paths: &["name", "parent"] },
+    Wanted { kind: "ResourcePool", paths: &["name", "parent", "owner"] },
+    Wanted { kind: "Datastore", paths: &["name", "parent"] },
+    Wanted { kind: "Network", paths: &["name", "parent"] },
+    Wanted {
+        kind: "DistributedVirtualPortgroup",
+        paths: &["name", "parent", "key", "config.distributedVirtualSwitch"],
+    },
+    Wanted { kind: "OpaqueNetwork", paths: &["name", "parent", "summary"] },
+];
+
 /// Types that a view over everything but VMs shows.
 pub(super) const KINDS: &[&str] =
     &["Folder", "Datacenter", "ComputeResource", "HostSystem", "ResourcePool", "Datastore", "Network"];
