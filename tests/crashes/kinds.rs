@@ -87,7 +87,7 @@ const HYPERV: Kind = Kind {
   storage: {fast: {path: 'E:\Hyper-V'}}",
     busy: "QuotaLimit",
     cloud_init: CloudInit::None,
-    share: 2,
+    share: 1,
 };
 
 /// Two nodes: a VM is a role besides, which comes and goes by calls of its own.
