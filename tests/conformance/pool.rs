@@ -201,6 +201,21 @@ async fn a_lost_reply_to_a_change_or_a_delete_is_settled_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_may_be_somebody_elses_is_waited_for_and_never_removed() {
+    let mut removed = Vec::new();
+    for call in ["no call", "VM.clone", "VM.start"] {
+        let subject = pool(3).await;
+        subject.of_lab().faults().add(FaultRule::nth(call, None, 1, Effect::LoseReply));
+        let wanted = Wanted::told("stranger-1");
+        execute(subject.provider.as_ref(), &wanted, create(&subject, &wanted)).await.1.unwrap();
+        removed.push(subject.of_lab().record().counts()["task.destroy"]);
+    }
+    // Each task of ours but the one whose name was lost with the answer.
+    let [all, ..] = removed[..] else { unreachable!() };
+    assert_eq!(removed, [all, all - 1, all - 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_left_no_trace_stays_open_and_the_next_run_makes_one_vm() {
     let subject = pool(3).await;
     subject.of_lab().faults().add(FaultRule::nth("VM.clone", None, 1, Effect::Drop));
