@@ -171,7 +171,7 @@ impl<'a> Known<'a> {
     fn of(request: &ImportRequest<'a>) -> Self {
         let adopts = request.desired.vms.values().filter_map(|spec| Some((spec.adopt.as_ref()?, &spec.key)));
         let adopted = adopts.filter(|(adopt, _)| adopt.endpoint == *request.endpoint);
-        let last = request.history.last.get(request.endpoint).into_iter().flat_map(|last| &last.vms);
+        let last = request.history.last.get(request.endpoint).into_iter().flat_map(|last| last.vms.iter());
         let owned = last.filter_map(|vm| Some((&vm.id, &vm.owned.as_ref()?.key)));
         Self {
             installation: request.installation,

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Journal, JournalError, Store, failed};
+use super::entries::Entry;
+use super::{Database, Journal, JournalError, Store, failed, kept};
 use crate::model::{EndpointName, OwnId, TierName, VmKey};
-use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent, memory};
+use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent};
 
 /// The sliding window of the limits, in seconds.
 pub(super) const DAY: i64 = 24 * 60 * 60;
@@ -21,16 +22,16 @@ impl Journal {
     /// Counts one more inventory of an endpoint and says which it is. Call it before asking: what is witnessed from then on
     /// may not be in the answer.
     pub async fn next_generation(&self, endpoint: &EndpointName) -> Result<u64, JournalError> {
-        let mut connection = match &self.store {
+        let mut database = match &self.store {
             Store::Memory(memory) => return Ok(memory.next_generation(endpoint)),
-            Store::File(connection) => connection.lock().await,
+            Store::File(file) => file.lock().await,
         };
         let generation: i64 = sqlx::query_scalar(
             "INSERT INTO generations (endpoint, generation) VALUES (?, 1)
              ON CONFLICT (endpoint) DO UPDATE SET generation = generation + 1 RETURNING generation",
         )
         .bind(endpoint.as_str())
-        .fetch_one(&mut *connection)
+        .fetch_one(&mut database.connection)
         .await
         .map_err(failed("count an inventory"))?;
         Ok(generation.unsigned_abs())
@@ -40,19 +41,19 @@ impl Journal {
     pub async fn last_inventories(&self) -> Result<BTreeMap<EndpointName, LastInventory>, JournalError> {
         match &self.store {
             Store::Memory(memory) => Ok(memory.last_inventories()),
-            Store::File(connection) => read_inventories(&mut *connection.lock().await).await,
+            Store::File(file) => Ok(file.lock().await.last_inventories().await?.clone()),
         }
     }
 
     /// How often each endpoint was changed, by whichever process: every intent and every outcome counts. An inventory is
     /// newer than the last change when the count has not moved since before it was asked for.
     pub async fn changes(&self) -> Result<BTreeMap<EndpointName, u64>, JournalError> {
-        let mut connection = match &self.store {
+        let mut database = match &self.store {
             Store::Memory(memory) => return Ok(memory.changes()),
-            Store::File(connection) => connection.lock().await,
+            Store::File(file) => file.lock().await,
         };
         let rows: Vec<(String, i64)> = sqlx::query_as("SELECT endpoint, count FROM changes")
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut database.connection)
             .await
             .map_err(failed("read how often endpoints were changed"))?;
         let entry = |(endpoint, count): (String, i64)| {
@@ -68,58 +69,55 @@ impl Journal {
         inventories: &BTreeMap<EndpointName, LastInventory>,
         now: Timestamp,
     ) -> Result<(), JournalError> {
-        let mut connection = match &self.store {
+        let mut database = match &self.store {
             Store::Memory(memory) => {
                 memory.remember(inventories, now);
                 return Ok(());
             }
-            Store::File(connection) => connection.lock().await,
+            Store::File(file) => file.lock().await,
         };
+        let Database { connection, kept } = &mut *database;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed("keep an inventory"))?;
+        // Within the transaction, so that nobody else writes between this and its end.
+        kept.read(&mut transaction).await?;
+        let version = kept.writing();
         for (endpoint, last) in inventories {
-            let vms = serde_json::to_string(&last.vms).map_err(|source| JournalError::Damaged {
-                what: "an inventory about to be kept",
-                source: source.into(),
-            })?;
-            sqlx::query(
-                "INSERT INTO inventories (endpoint, generation, taken_at, vms) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (endpoint) DO UPDATE
-                 SET generation = excluded.generation, taken_at = excluded.taken_at, vms = excluded.vms
-                 WHERE excluded.generation > inventories.generation",
-            )
-            .bind(endpoint.as_str())
-            .bind(i64::try_from(last.generation).unwrap_or(i64::MAX))
-            .bind(last.taken_at.as_second())
-            .bind(vms)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed("keep an inventory"))?;
-            // `<`: one that was seen while this inventory was being taken may be newer than it.
-            sqlx::query("DELETE FROM witnessed WHERE endpoint = ? AND generation < ?")
-                .bind(endpoint.as_str())
-                .bind(i64::try_from(last.generation).unwrap_or(i64::MAX))
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed("keep an inventory"))?;
+            let before = kept.inventory(endpoint);
+            if before.is_none_or(|before| before.generation < last.generation) {
+                kept::write(&mut transaction, endpoint, before, last).await?;
+                kept.put(endpoint, last);
+            }
+            // Those of the same inventory stay: one that was seen while it was being taken may be newer than it.
+            if kept.drop_witnessed(endpoint, last.generation) {
+                sqlx::query("DELETE FROM witnessed WHERE endpoint = ? AND generation < ?")
+                    .bind(endpoint.as_str())
+                    .bind(i64::try_from(last.generation).unwrap_or(i64::MAX))
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(failed("keep an inventory"))?;
+            }
         }
-        let all = read_inventories(&mut transaction).await?;
-        count_owned(&mut transaction, &all, now).await?;
-        forget_old(&mut transaction, now).await?;
-        transaction.commit().await.map_err(failed("keep an inventory"))
+        count_owned(&mut transaction, kept.merged(), now).await?;
+        if kept.forgets(now) {
+            forget_old(&mut transaction, now).await?;
+        }
+        transaction.commit().await.map_err(failed("keep an inventory"))?;
+        kept.written(version);
+        Ok(())
     }
 
     /// Every endpoint of the settings has a last inventory now: from here on `History::partial` is false.
     pub async fn memory_is_whole(&self, now: Timestamp) -> Result<(), JournalError> {
-        let mut connection = match &self.store {
+        let mut database = match &self.store {
             Store::Memory(memory) => {
                 memory.memory_is_whole();
                 return Ok(());
             }
-            Store::File(connection) => connection.lock().await,
+            Store::File(file) => file.lock().await,
         };
         sqlx::query("INSERT OR IGNORE INTO whole_memory (only, at) VALUES (1, ?)")
             .bind(now.as_second())
-            .execute(&mut *connection)
+            .execute(&mut database.connection)
             .await
             .map_err(failed("note that every endpoint was seen"))?;
         Ok(())
@@ -128,35 +126,26 @@ impl Journal {
     /// Keeps one VM of ours as it was just read, until a complete inventory of its endpoint that was begun later: what a
     /// step made must be known before a listing shows it for the first time.
     pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm) -> Result<(), JournalError> {
-        let mut connection = match &self.store {
+        let file = match &self.store {
             Store::Memory(memory) => {
                 memory.witness(endpoint, vm);
                 return Ok(());
             }
-            Store::File(connection) => connection.lock().await,
+            Store::File(file) => file,
         };
         let text = serde_json::to_string(vm)
             .map_err(|source| JournalError::Damaged { what: "a VM about to be kept", source: source.into() })?;
-        sqlx::query(
-            "INSERT OR REPLACE INTO witnessed (endpoint, own_id, generation, vm)
-             VALUES (?1, ?2, coalesce((SELECT generation FROM generations WHERE endpoint = ?1), 0), ?3)",
-        )
-        .bind(endpoint.as_str())
-        .bind(vm.id.as_str())
-        .bind(text)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed("keep what a step made"))?;
-        Ok(())
+        file.write(Entry::Made { endpoint: endpoint.clone(), vm: vm.clone(), text }).await.map(drop)
     }
 
     /// Everything a plan needs of the past.
     pub async fn history(&self, now: Timestamp) -> Result<History, JournalError> {
-        let mut connection = match &self.store {
+        let mut database = match &self.store {
             Store::Memory(memory) => return Ok(memory.history(now)),
-            Store::File(connection) => connection.lock().await,
+            Store::File(file) => file.lock().await,
         };
-        let last = read_inventories(&mut connection).await?;
+        let last = database.last_inventories().await?.clone();
+        let connection = &mut database.connection;
         // The shrink rule asks what we deleted since an endpoint's last inventory, which may be older than a day.
         let window = now.as_second() - DAY;
         // A day more: a VM that was going while that inventory was taken may have been listed still.
@@ -167,9 +156,9 @@ impl Journal {
             .map_err(failed("read whether every endpoint was seen"))?;
         Ok(History {
             partial: whole.is_none(),
-            destroys: read_destroys(&mut connection, since).await?,
-            open_intents: read_open_intents(&mut connection).await?,
-            owned_at_window_start: read_owned(&mut connection, window).await?,
+            destroys: read_destroys(connection, since).await?,
+            open_intents: read_open_intents(connection).await?,
+            owned_at_window_start: read_owned(connection, window).await?,
             last,
             // A run is a process's own; what it disturbed is kept nowhere.
             disturbed: BTreeSet::new(),
@@ -178,45 +167,14 @@ impl Journal {
 }
 
 /// Wraps why a stored value could not be read back.
-fn damaged<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> JournalError {
+pub(super) fn damaged<E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+) -> impl FnOnce(E) -> JournalError {
     move |source| JournalError::Damaged { what, source: Box::new(source) }
 }
 
-fn time(seconds: i64) -> Result<Timestamp, JournalError> {
+pub(super) fn time(seconds: i64) -> Result<Timestamp, JournalError> {
     Timestamp::from_second(seconds).map_err(damaged("a time"))
-}
-
-async fn read_inventories(
-    connection: &mut SqliteConnection,
-) -> Result<BTreeMap<EndpointName, LastInventory>, JournalError> {
-    let rows: Vec<(String, i64, i64, String)> =
-        sqlx::query_as("SELECT endpoint, generation, taken_at, vms FROM inventories")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(failed("read the last inventories"))?;
-    let mut witnessed = read_witnessed(connection).await?;
-    rows.into_iter()
-        .map(|(endpoint, generation, taken_at, vms)| {
-            let since = witnessed.remove(&endpoint).unwrap_or_default();
-            let endpoint = EndpointName::new(&endpoint).map_err(damaged("an endpoint's name"))?;
-            let vms = serde_json::from_str(&vms).map_err(damaged("an inventory"))?;
-            let mut last = LastInventory { generation: generation.unsigned_abs(), taken_at: time(taken_at)?, vms };
-            memory::add_witnessed(&mut last, since);
-            Ok((endpoint, last))
-        })
-        .collect()
-}
-
-async fn read_witnessed(connection: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<LastVm>>, JournalError> {
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT endpoint, vm FROM witnessed ORDER BY endpoint, own_id")
-        .fetch_all(connection)
-        .await
-        .map_err(failed("read what steps made"))?;
-    let mut witnessed: BTreeMap<String, Vec<LastVm>> = BTreeMap::new();
-    for (endpoint, vm) in rows {
-        witnessed.entry(endpoint).or_default().push(serde_json::from_str(&vm).map_err(damaged("a VM"))?);
-    }
-    Ok(witnessed)
 }
 
 async fn read_destroys(connection: &mut SqliteConnection, since: i64) -> Result<Vec<Destroyed>, JournalError> {
@@ -245,7 +203,7 @@ async fn read_destroys(connection: &mut SqliteConnection, since: i64) -> Result<
 async fn read_open_intents(connection: &mut SqliteConnection) -> Result<Vec<OpenIntent>, JournalError> {
     let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
         "SELECT endpoint, key, identity, call, at FROM intents
-         WHERE id NOT IN (SELECT intent FROM outcomes) ORDER BY id",
+         WHERE ended = 0 ORDER BY id",
     )
     .fetch_all(connection)
     .await
@@ -289,7 +247,7 @@ async fn count_owned(
     now: Timestamp,
 ) -> Result<(), JournalError> {
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-    for vm in all.values().flat_map(|last| &last.vms) {
+    for vm in all.values().flat_map(|last| last.vms.iter()) {
         if let Some(owned) = &vm.owned {
             *counts.entry(owned.tier.as_str().to_owned()).or_default() += 1;
         }

@@ -11,16 +11,21 @@
 //! schema.rs   tables and their versions (PRAGMA user_version)
 //! intents.rs  before and after each mutating call; destroys; approvals used
 //! memory.rs   last complete inventories, generations, owned counts -> plan::History
+//! kept.rs     the last inventories in memory, as the file has them
+//! entries.rs  what steps write     together.rs  several of them in one commit
 //! revision.rs the last good revision, for a serve that starts while the source is broken
 //! locks.rs    serve.lock and change.lock
 //! volatile.rs the same record in memory, for simulations
 //! ```
 
+mod entries;
 mod intents;
+mod kept;
 mod locks;
 mod memory;
 mod revision;
 mod schema;
+mod together;
 mod volatile;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +33,11 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
+
+use entries::Entry;
+use kept::{Inventories, Kept};
+use together::Queue;
 
 pub use intents::Intent;
 pub use locks::{CHANGE_WAIT, Lock};
@@ -81,6 +90,9 @@ pub enum JournalError {
         /// Ours.
         known: i64,
     },
+    /// A write that was made along with another one's was cut short with it.
+    #[error("the write to the journal was cut short")]
+    Cut,
     /// Another process holds a lock.
     #[error("{0}")]
     Locked(String),
@@ -104,8 +116,40 @@ pub struct Journal {
 /// Where the record is kept.
 #[derive(Debug)]
 enum Store {
-    File(Mutex<SqliteConnection>),
+    File(Box<File>),
     Memory(Volatile),
+}
+
+/// The file, and the writes that wait for it.
+#[derive(Debug)]
+struct File {
+    database: Mutex<Database>,
+    queue: Queue,
+}
+
+impl File {
+    async fn lock(&self) -> MutexGuard<'_, Database> {
+        self.database.lock().await
+    }
+
+    async fn write(&self, entry: Entry) -> Result<i64, JournalError> {
+        self.queue.write(&self.database, entry).await
+    }
+}
+
+/// The connection, and what is known of the file without asking it.
+#[derive(Debug)]
+struct Database {
+    connection: SqliteConnection,
+    kept: Kept,
+}
+
+impl Database {
+    /// The last inventories, with what was witnessed since.
+    async fn last_inventories(&mut self) -> Result<&Inventories, JournalError> {
+        self.kept.read(&mut self.connection).await?;
+        Ok(self.kept.merged())
+    }
 }
 
 impl Journal {
@@ -139,7 +183,9 @@ impl Journal {
             });
         }
         schema::bring_up_to_date(&mut connection).await?;
-        Ok(Self { state_dir: state_dir.to_owned(), store: Store::File(Mutex::new(connection)) })
+        let database = Mutex::new(Database { connection, kept: Kept::default() });
+        let file = File { database, queue: Queue::default() };
+        Ok(Self { state_dir: state_dir.to_owned(), store: Store::File(Box::new(file)) })
     }
 
     /// A journal in memory; locks and the STOP file are in `state_dir` still.
@@ -154,8 +200,8 @@ impl Journal {
 
     /// Closes the file; what was recorded is safe without this.
     pub async fn close(self) {
-        let Store::File(connection) = self.store else { return };
-        if let Err(error) = connection.into_inner().close().await {
+        let Store::File(file) = self.store else { return };
+        if let Err(error) = file.database.into_inner().connection.close().await {
             tracing::debug!(%error, "closing the journal");
         }
     }

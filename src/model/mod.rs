@@ -12,6 +12,7 @@
 //! desired.rs    Desired, VmSpec: what the manifests ask for, complete
 //! observed.rs   ObservedVm: what a hypervisor reports
 //! secret.rs     Secret: a string that never shows itself
+//! words.rs      Words: one copy of each text that comes again
 //! ```
 
 pub mod desired;
@@ -21,6 +22,7 @@ pub mod observed;
 pub mod secret;
 pub mod tier;
 pub mod units;
+pub mod words;
 
 pub use desired::{
     Adopt, AllowReboot, CloudInit, Desired, DiskSpec, Firmware, GuestOs, NicSpec, OnRemove, Origin, PowerGoal, Prune,
@@ -32,6 +34,7 @@ pub use observed::{Config, GuestAgent, Hot, ObservedDisk, ObservedNic, ObservedV
 pub use secret::Secret;
 pub use tier::{ImageMode, ImageTarget, NetworkTarget, Placement, Price, SyncPolicy, Tier};
 pub use units::{Bytes, Currency, Digest, Money, UnitError};
+pub use words::Words;
 
 #[cfg(test)]
 mod tests;

@@ -58,8 +58,8 @@ pub struct Placed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Config {
-    /// All of it was read.
-    Readable(Box<VmConfig>),
+    /// All of it was read. Shared with whoever remembers it: of a large fleet nearly nothing changes between two looks.
+    Readable(Arc<VmConfig>),
     /// The server gave none (still being created, host gone, no permission): this VM is *unknown*.
     Unreadable(String),
 }

@@ -159,8 +159,9 @@ pub struct LastInventory {
     pub generation: u64,
     /// When.
     pub taken_at: Timestamp,
-    /// All VMs of it, and older owned ones that are not gone yet.
-    pub vms: Vec<LastVm>,
+    /// All VMs of it, and older owned ones that are not gone yet; by id. Shared: the journal, the loop and each plan look at
+    /// the same.
+    pub vms: Arc<Vec<LastVm>>,
 }
 
 /// One VM as last seen.

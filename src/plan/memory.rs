@@ -5,6 +5,7 @@
 //! much at once replaces nothing until a person accepts the loss.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -84,11 +85,17 @@ pub fn remember(
     if !accepted_loss && previous.is_some_and(|previous| is_suspicious(gone.len(), previous.vms.len())) {
         return None;
     }
-    let before: BTreeMap<&OwnId, &LastVm> = previous.iter().flat_map(|last| &last.vms).map(|vm| (&vm.id, vm)).collect();
+    let before: BTreeMap<&OwnId, &LastVm> =
+        previous.iter().flat_map(|last| last.vms.iter()).map(|vm| (&vm.id, vm)).collect();
     let mut vms: Vec<LastVm> =
         observed.vms.iter().map(|vm| as_seen(vm, before.get(&vm.id).copied(), installation)).collect();
     vms.extend(gone.into_iter().filter_map(|vm| carried(vm, observed.missing.get(&vm.id))));
     vms.sort_by(|a, b| a.id.cmp(&b.id));
+    // What has not moved stays the same value, so that nobody need compare it, write it or hold it twice.
+    let vms = match previous {
+        Some(previous) if *previous.vms == vms => Arc::clone(&previous.vms),
+        _ => Arc::new(vms),
+    };
     Some(LastInventory { generation: now.generation, taken_at: now.taken_at, vms })
 }
 
@@ -145,23 +152,32 @@ pub fn witness(vm: &ObservedVm, installation: &str) -> Option<LastVm> {
 /// Adds what was seen since to a last inventory: until the next one these VMs are known too, so that one which is not
 /// listed then is unknown, and a mark older than the one written is noticed.
 pub fn add_witnessed(last: &mut LastInventory, seen: Vec<LastVm>) {
+    if seen.is_empty() {
+        return;
+    }
+    let vms = Arc::make_mut(&mut last.vms);
+    let mut new = Vec::new();
     for vm in seen {
-        match last.vms.binary_search_by(|known| known.id.cmp(&vm.id)) {
-            Err(at) => last.vms.insert(at, vm),
-            Ok(at) => {
-                let known = &mut last.vms[at];
-                let owned = match (vm.owned, known.owned.take()) {
-                    (Some(now), before) => Some(newest(now, before)),
-                    (None, before) => before,
-                };
-                *known = LastVm { owned, ..vm };
-            }
-        }
+        let Ok(at) = vms.binary_search_by(|known| known.id.cmp(&vm.id)) else {
+            new.push(vm);
+            continue;
+        };
+        let known = &mut vms[at];
+        let owned = match (vm.owned, known.owned.take()) {
+            (Some(now), before) => Some(newest(now, before)),
+            (None, before) => before,
+        };
+        *known = LastVm { owned, ..vm };
+    }
+    // Put in together: one after another, each would move all that are behind it.
+    if !new.is_empty() {
+        vms.append(&mut new);
+        vms.sort_by(|a, b| a.id.cmp(&b.id));
     }
 }
 
 /// The VMs that collect must read directly when they are not listed: all we ever owned there and did not see gone.
 pub fn known(previous: Option<&LastInventory>) -> Vec<Known> {
-    let owned = previous.iter().flat_map(|last| &last.vms).filter(|vm| vm.owned.is_some());
+    let owned = previous.iter().flat_map(|last| last.vms.iter()).filter(|vm| vm.owned.is_some());
     owned.map(|vm| Known { id: vm.id.clone(), handle: vm.handle.clone() }).collect()
 }

@@ -4,7 +4,7 @@
 //! further decision. Each desired or owned VM appears exactly once: a step, in sync, or blocked. Nothing here does I/O.
 //!
 //! ```text
-//! input.rs     PlanInput: desired, inventory, history, policy, approvals, time
+//! input.rs     PlanInput: desired, inventory, history, policy, approvals, time      lasting.rs  how long a plan stands
 //! operation.rs what a step does, one operation after another, for providers
 //! planner.rs   plan(&PlanInput) -> Plan     placement.rs  where a new VM goes
 //! order.rs     dependencies, destructive last    cost.rs  before and after
@@ -14,6 +14,7 @@
 pub mod census;
 pub mod cost;
 pub mod input;
+mod lasting;
 pub mod memory;
 pub mod operation;
 mod order;
@@ -34,6 +35,7 @@ pub use input::{
     Destroyed, EndpointPolicy, EndpointState, History, LastInventory, LastOwned, LastVm, Limits, Manage, OpenIntent,
     PlanInput, Policy, SourceTrust,
 };
+pub use lasting::lasts_until;
 pub use operation::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
 pub use planner::{content_hash, plan};
 

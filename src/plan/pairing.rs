@@ -21,7 +21,7 @@ pub(super) fn pair<'a>(last: Option<&'a LastInventory>, vms: &[ObservedVm]) -> P
     let listed = sorted(vms, |vm| &vm.id);
     let mut pairs = Pairs { known: vec![None; vms.len()], missing: Vec::new(), of: last.vms.len() };
     let mut at = 0;
-    for (_, known) in sorted(&last.vms, |vm| &vm.id) {
+    for (_, known) in sorted(last.vms.as_slice(), |vm| &vm.id) {
         while listed.get(at).is_some_and(|(_, vm)| vm.id < known.id) {
             at += 1;
         }

@@ -187,13 +187,13 @@ pub fn bare(id: &str, name: &str, spec: &VmSpec, tier: &Tier) -> ObservedVm {
         handle: "vm-1".into(),
         name: name.into(),
         placed: Placed { host: Some("esx-1".into()), ..Placed::default() },
-        config: Config::Readable(Box::new(config)),
+        config: Config::Readable(Arc::new(config)),
     }
 }
 
 pub fn config_mut(vm: &mut ObservedVm) -> &mut VmConfig {
     match &mut vm.config {
-        Config::Readable(config) => config,
+        Config::Readable(config) => Arc::make_mut(config),
         Config::Unreadable(why) => panic!("unreadable: {why}"),
     }
 }

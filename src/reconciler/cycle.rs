@@ -1,7 +1,7 @@
 //! One cycle: a plan of what is known now, told to status and log, and the steps of it that may begin.
 //!
-//! A plan is made whenever something that it rests on has changed: an answer came, another revision is in force, the source
-//! settled, a person paused. It rests on the latest answer of each endpoint; one that has none (it is being changed, or has
+//! A plan is made whenever something that it rests on has changed: an answer that says something new, another revision in
+//! force, a source that settled, time itself (`standing.rs`: all of it, by name). It rests on the latest answer of each endpoint; one that has none (it is being changed, or has
 //! yet to answer) is unreachable so far. Nothing is begun from a plan that is older than anybody's last change: see
 //! [`Reconciler::begin_steps`].
 
@@ -15,8 +15,9 @@ use tracing::Instrument;
 use super::Reconciler;
 use super::fleet::AGAIN;
 use super::runs::{Errand, Locked, share_out};
+use super::standing::{self, Ground};
 use crate::events::chain;
-use crate::model::{Desired, EndpointName, VmKey};
+use crate::model::{Desired, EndpointName, Secret, VmKey};
 use crate::plan::safety::limits;
 use crate::plan::{History, Manage, Plan, SourceTrust, Step};
 use crate::session::{Basis, SessionError};
@@ -59,9 +60,23 @@ impl Reconciler {
         };
         let changes = self.session.journal().await?.changes().await?;
         self.fleet.notice_changes(&changes, self.moment());
-        let history = self.history().await?;
-        let plan = self.plan(&desired, &history).await?;
-        self.tell(&plan, &desired, &history);
+        // Warnings: what cannot be read refuses the create that needs it.
+        let user_data = self.session.read_user_data(&desired, &mut Vec::new()).await?;
+        let ground = Ground {
+            desired: Arc::clone(&desired),
+            trust: self.in_force.trust,
+            fleet: self.fleet.version(),
+            history: self.history().await?,
+            user_data: standing::digest(&user_data),
+        };
+        if self.stands_on(&ground) {
+            tracing::debug!("nothing that the last plan rests on has changed");
+            return Ok(());
+        }
+        self.standing = None;
+        let (plan, until) = self.plan(&ground, &user_data);
+        self.tell(&plan, &desired, &ground.history);
+        self.standing = self.standing_of(ground, &plan, until);
         self.begin_steps(plan, &desired, changes).await
     }
 
@@ -82,18 +97,15 @@ impl Reconciler {
         self.disturbed.retain(|_, at| *at > start);
     }
 
-    async fn plan(&self, desired: &Arc<Desired>, history: &History) -> Result<Plan, SessionError> {
-        // Warnings: what cannot be read refuses the create that needs it.
-        let user_data = self.session.read_user_data(desired, &mut Vec::new()).await?;
-        let basis = Basis {
-            desired,
-            trust: self.in_force.trust,
+    fn plan(&self, ground: &Ground, user_data: &BTreeMap<VmKey, Secret>) -> (Plan, Option<Timestamp>) {
+        self.session.plan_for(&Basis {
+            desired: &ground.desired,
+            trust: ground.trust,
             inventory: self.fleet.inventory(),
-            history,
+            history: &ground.history,
             approvals: &BTreeSet::new(),
-            user_data: &user_data,
-        };
-        Ok(self.session.plan(&basis))
+            user_data,
+        })
     }
 
     fn tell(&mut self, plan: &Plan, desired: &Desired, history: &History) {

@@ -15,6 +15,7 @@
 //! Told what happened and when; asks nobody itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 use crate::inventory::{EndpointInventory, Inventory, View};
 use crate::model::{EndpointName, VmKey};
 use crate::plan::{History, LastInventory};
-use crate::session::Answer;
+use crate::session::{Answer, Earlier};
 
 /// Before asking again an endpoint that somebody else is changing just now: at once would be a storm.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -49,6 +50,8 @@ struct Pace {
     due: Instant,
     /// The answer that may be planned with: when it came, and how often the endpoint had been changed by then.
     answer: Option<(Instant, u64)>,
+    /// It listed everything.
+    is_whole: bool,
     /// Steps begin no earlier.
     rests_until: Instant,
     last_run: Option<Instant>,
@@ -62,6 +65,7 @@ impl Pace {
             doing: Doing::Nothing,
             due: now,
             answer: None,
+            is_whole: false,
             rests_until: now,
             last_run: None,
             touched: BTreeSet::new(),
@@ -76,6 +80,8 @@ pub(super) struct Fleet {
     inventory: Inventory,
     /// What was known of an endpoint before its answer.
     before: BTreeMap<EndpointName, Option<LastInventory>>,
+    /// Moves whenever any of this says something else than before: answers that say the same again do not count.
+    version: u64,
 }
 
 impl Fleet {
@@ -91,6 +97,7 @@ impl Fleet {
         self.paces.retain(|name, _| names.contains(name));
         self.inventory.endpoints.retain(|name, _| names.contains(name));
         self.before.retain(|name, _| names.contains(name));
+        self.version += 1;
         for name in names {
             if !self.paces.contains_key(name) {
                 self.paces.insert(name.clone(), Pace::new(now));
@@ -132,9 +139,31 @@ impl Fleet {
             pace.touched.clear();
         }
         pace.due = now + interval;
-        pace.answer = Some((now, answer.changes));
-        self.inventory.endpoints.insert(name.clone(), answer.inventory);
-        self.before.insert(name.clone(), answer.before);
+        let is_first = pace.answer.replace((now, answer.changes)).is_none();
+        pace.is_whole = answer.is_whole;
+        let known = |before: &Option<LastInventory>| before.as_ref().map(|last| Arc::clone(&last.vms));
+        let knew = self.before.insert(name.clone(), answer.before.clone());
+        let is_known = knew.is_some_and(|knew| known(&knew) == known(&answer.before));
+        let standing = self.inventory.endpoints.get_mut(name).filter(|_| answer.is_same && !is_first);
+        if let Some(standing) = standing {
+            // One of two equal values is enough, and the older one is where everybody has it.
+            (standing.generation, standing.taken_at) = (answer.inventory.generation, answer.inventory.taken_at);
+            self.version += u64::from(!is_known);
+        } else {
+            self.inventory.endpoints.insert(name.clone(), answer.inventory);
+            self.version += 1;
+        }
+    }
+
+    /// The answer that an endpoint's next one is compared with.
+    pub(super) fn earlier(&self, name: &EndpointName) -> Option<Earlier<'_>> {
+        let pace = self.paces.get(name).filter(|pace| pace.answer.is_some())?;
+        Some(Earlier { inventory: self.inventory.endpoints.get(name)?, is_whole: pace.is_whole })
+    }
+
+    /// Stays while everything here says what it said.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Asking could not even begin, or its answer not be kept: again after the interval. What was answered before stands.
@@ -237,6 +266,7 @@ impl Fleet {
             pace.answer = None;
         }
         self.before.remove(name);
+        self.version += 1;
         let awaited = EndpointInventory { generation: 0, taken_at: at, view: View::Unreachable(why.to_owned()) };
         self.inventory.endpoints.insert(name.clone(), awaited);
     }
@@ -260,7 +290,7 @@ mod tests {
     fn answer(is_whole: bool) -> Answer {
         let view = View::Unreachable("what it says matters nothing here".to_owned());
         let inventory = EndpointInventory { generation: 1, taken_at: AT, view };
-        Answer { inventory, before: None, changes: 7, is_current: true, is_whole }
+        Answer { inventory, before: None, changes: 7, is_current: true, is_whole, is_same: false }
     }
 
     /// Two endpoints, of which `vc` has just answered.

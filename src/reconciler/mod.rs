@@ -24,6 +24,7 @@ mod reading;
 mod reload;
 mod runs;
 mod settle;
+mod standing;
 mod telling;
 mod waking;
 mod watch;
@@ -55,6 +56,7 @@ use publish::Publishing;
 use reading::Reading;
 use runs::Runs;
 use settle::{InForce, Settling};
+use standing::Standing;
 use telling::Telling;
 use watch::Watch;
 
@@ -88,6 +90,8 @@ pub struct Reconciler {
     plan_wanted: bool,
     /// When to plan again though nothing has changed.
     plan_at: Option<Instant>,
+    /// What the last plan was made from, as long as that plan stands.
+    standing: Option<Standing>,
     telling: Telling,
     _lock: Lock,
 }
@@ -126,6 +130,7 @@ impl Reconciler {
             disturbed: BTreeMap::new(),
             plan_wanted: false,
             plan_at: None,
+            standing: None,
             telling: Telling::default(),
             _lock: lock,
         })

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A reading this young need not be repeated for the next plan.
 const YOUNG: Duration = Duration::from_secs(1);
 
+/// From a hint to the reading: an editor truncates a file, writes it, closes it, renames it, all in a moment.
+const TOGETHER: Duration = Duration::from_millis(20);
+
 /// Between two readings that hints ask for.
 const APART: Duration = Duration::from_millis(250);
 
@@ -42,7 +45,8 @@ impl Reading {
 
     /// When to read after a hint: files that change all the time must not be read all the time.
     pub(super) fn after_hint(&self, now: Instant) -> Instant {
-        self.ended.map_or(now, |ended| (ended + APART).max(now))
+        let soon = now + TOGETHER;
+        self.ended.map_or(soon, |ended| (ended + APART).max(soon))
     }
 
     /// Was the source read just now?
@@ -105,11 +109,10 @@ impl Reconciler {
             Ok(wanted) => wanted,
             Err(error) => return self.stall(&chain(&error)),
         };
-        let now = crate::clock::instant();
         let in_force = if wanted.in_progress.is_some() {
             self.settling.take_nothing()
         } else {
-            self.settling.take(wanted.desired.clone(), now)
+            self.settling.take(wanted.desired.clone(), wanted.read)
         };
         if let (true, Some(desired)) = (in_force.is_new, &in_force.desired) {
             let at = self.session.clock().now();
@@ -125,10 +128,11 @@ impl Reconciler {
             self.disturbed.clear();
         }
         self.plan_wanted |= in_force.is_new || in_force.trust != self.in_force.trust;
-        self.read_at = now + in_force.read_again_in.map_or(self.interval(), |again| again.min(self.interval()));
+        let again = in_force.read_again_in.map_or(self.interval(), |again| again.min(self.interval()));
+        self.read_at = wanted.read.from + again;
         // Not before: a file system that hangs would hang the loop too, and this one has just been read.
         if self.watch.ensure() {
-            self.read_at = now;
+            self.read_at = crate::clock::instant();
         }
         let problems = if in_force.trust == SourceTrust::Broken { wanted.diagnostics.len() } else { 0 };
         self.telling.tell_problems(problems);

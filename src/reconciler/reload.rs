@@ -189,6 +189,7 @@ impl Reconciler {
         }
         self.read_at = crate::clock::instant();
         self.disturbed.clear();
+        self.standing = None;
         self.plan_wanted = true;
     }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::model::{Desired, Revision};
 use crate::plan::SourceTrust;
+use crate::session::ReadAt;
 
 /// Unchanged for this long before anything is done: a `git pull` or an editor writes files one after another.
 pub(super) const BEFORE_USE: Duration = Duration::from_secs(5);
@@ -29,7 +30,7 @@ pub(super) struct InForce {
     /// `None`: no good revision is known yet.
     pub(super) desired: Option<Arc<Desired>>,
     pub(super) trust: SourceTrust,
-    /// When to read again even if nothing hints at a change.
+    /// How long after the beginning of this reading to read again, even if nothing hints at a change.
     pub(super) read_again_in: Option<Duration>,
     /// It came into force with this reading.
     pub(super) is_new: bool,
@@ -39,6 +40,7 @@ pub(super) struct InForce {
 #[derive(Debug, Default)]
 pub(super) struct Settling {
     in_force: Option<Arc<Desired>>,
+    /// What was read, and when the last file of it was read for the first time.
     candidate: Option<(Revision, Instant)>,
 }
 
@@ -54,8 +56,11 @@ impl Settling {
         self.answer(SourceTrust::Unsettled, Some(BEFORE_USE))
     }
 
-    /// Takes what was just read; `None`: it has an error.
-    pub(super) fn take(&mut self, read: Option<Arc<Desired>>, now: Instant) -> InForce {
+    /// Takes what was read, and when; `None`: it has an error.
+    ///
+    /// Each file was seen between the beginning and the end of a reading. So it has stood unchanged at least from the end of
+    /// the first reading to the beginning of this one; how long it took to make something of the files does not count.
+    pub(super) fn take(&mut self, read: Option<Arc<Desired>>, at: ReadAt) -> InForce {
         let Some(read) = read else {
             self.candidate = None;
             return self.answer(SourceTrust::Broken, None);
@@ -63,18 +68,19 @@ impl Settling {
         let since = match &self.candidate {
             Some((revision, since)) if *revision == read.revision => *since,
             _ => {
-                self.candidate = Some((read.revision.clone(), now));
-                now
+                self.candidate = Some((read.revision.clone(), at.to));
+                at.to
             }
         };
-        let age = now.saturating_duration_since(since);
+        let age = at.from.saturating_duration_since(since);
+        let until = |settled: Duration| Some((since + settled).saturating_duration_since(at.from));
         if age < BEFORE_USE {
-            return self.answer(SourceTrust::Unsettled, Some(BEFORE_USE.saturating_sub(age)));
+            return self.answer(SourceTrust::Unsettled, until(BEFORE_USE));
         }
         let is_new = self.in_force.as_ref().is_none_or(|old| old.revision != read.revision);
         self.in_force = Some(read);
         let answer = if age < BEFORE_DESTROY {
-            self.answer(SourceTrust::Unsettled, Some(BEFORE_DESTROY.saturating_sub(age)))
+            self.answer(SourceTrust::Unsettled, until(BEFORE_DESTROY))
         } else {
             self.answer(SourceTrust::Settled, None)
         };
@@ -94,6 +100,11 @@ mod tests {
         Arc::new(Desired { revision: Revision(name.into()), ..Desired::default() })
     }
 
+    /// Read in no time.
+    fn at(moment: Instant) -> ReadAt {
+        ReadAt { from: moment, to: moment }
+    }
+
     fn name(in_force: &InForce) -> Option<&str> {
         in_force.desired.as_ref().map(|desired| desired.revision.0.as_str())
     }
@@ -102,11 +113,11 @@ mod tests {
     async fn a_revision_is_used_after_5_s_and_may_destroy_after_30() {
         let mut settling = Settling::default();
         let start = Instant::now();
-        let first = settling.take(Some(revision("a")), start);
+        let first = settling.take(Some(revision("a")), at(start));
         assert_eq!((name(&first), first.trust, first.read_again_in), (None, SourceTrust::Unsettled, Some(BEFORE_USE)));
-        let used = settling.take(Some(revision("a")), start + BEFORE_USE);
+        let used = settling.take(Some(revision("a")), at(start + BEFORE_USE));
         assert_eq!((name(&used), used.trust, used.is_new), (Some("a"), SourceTrust::Unsettled, true));
-        let settled = settling.take(Some(revision("a")), start + BEFORE_DESTROY);
+        let settled = settling.take(Some(revision("a")), at(start + BEFORE_DESTROY));
         assert_eq!((name(&settled), settled.trust, settled.is_new), (Some("a"), SourceTrust::Settled, false));
     }
 
@@ -114,7 +125,7 @@ mod tests {
     async fn a_broken_source_leaves_the_last_good_revision_in_force() {
         let mut settling = Settling::starting_with(Some(revision("good")));
         let start = Instant::now();
-        let broken = settling.take(None, start);
+        let broken = settling.take(None, at(start));
         assert_eq!((name(&broken), broken.trust), (Some("good"), SourceTrust::Broken));
     }
 
@@ -122,15 +133,15 @@ mod tests {
     async fn a_checkout_in_progress_settles_nothing_and_the_wait_begins_after_it() {
         let mut settling = Settling::starting_with(Some(revision("good")));
         let start = Instant::now();
-        settling.take(Some(revision("a")), start);
+        settling.take(Some(revision("a")), at(start));
         let busy = settling.take_nothing();
         assert_eq!(
             (name(&busy), busy.trust, busy.read_again_in),
             (Some("good"), SourceTrust::Unsettled, Some(BEFORE_USE))
         );
-        let after = settling.take(Some(revision("a")), start + BEFORE_DESTROY);
+        let after = settling.take(Some(revision("a")), at(start + BEFORE_DESTROY));
         assert_eq!((name(&after), after.trust), (Some("good"), SourceTrust::Unsettled));
-        let used = settling.take(Some(revision("a")), start + BEFORE_DESTROY + BEFORE_USE);
+        let used = settling.take(Some(revision("a")), at(start + BEFORE_DESTROY + BEFORE_USE));
         assert_eq!((name(&used), used.trust), (Some("a"), SourceTrust::Unsettled));
     }
 
@@ -138,13 +149,26 @@ mod tests {
     async fn a_change_starts_the_wait_again_and_the_old_revision_may_not_destroy_meanwhile() {
         let mut settling = Settling::default();
         let start = Instant::now();
-        settling.take(Some(revision("a")), start);
-        settling.take(Some(revision("a")), start + BEFORE_DESTROY);
-        let changed = settling.take(Some(revision("b")), start + BEFORE_DESTROY * 2);
+        settling.take(Some(revision("a")), at(start));
+        settling.take(Some(revision("a")), at(start + BEFORE_DESTROY));
+        let changed = settling.take(Some(revision("b")), at(start + BEFORE_DESTROY * 2));
         assert_eq!((name(&changed), changed.trust), (Some("a"), SourceTrust::Unsettled));
-        let mended = settling.take(None, start + BEFORE_DESTROY * 2 + BEFORE_USE);
+        let mended = settling.take(None, at(start + BEFORE_DESTROY * 2 + BEFORE_USE));
         assert_eq!((name(&mended), mended.trust), (Some("a"), SourceTrust::Broken));
-        let back = settling.take(Some(revision("b")), start + BEFORE_DESTROY * 3);
+        let back = settling.take(Some(revision("b")), at(start + BEFORE_DESTROY * 3));
         assert_eq!((name(&back), back.trust), (Some("a"), SourceTrust::Unsettled));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_is_from_the_end_of_the_first_reading_to_the_beginning_of_the_last() {
+        let mut settling = Settling::default();
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let slow = |from: Instant| ReadAt { from, to: from + second };
+        let first = settling.take(Some(revision("a")), slow(start));
+        assert_eq!(first.read_again_in, Some(BEFORE_USE + second), "counted from where the reading began");
+        let early = settling.take(Some(revision("a")), slow(start + BEFORE_USE));
+        assert_eq!((name(&early), early.read_again_in), (None, Some(second)), "the last file was read a second later");
+        let used = settling.take(Some(revision("a")), slow(start + BEFORE_USE + second));
+        assert_eq!(name(&used), Some("a"));
     }
 }

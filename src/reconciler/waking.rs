@@ -138,7 +138,7 @@ impl Reconciler {
         let name = asked.endpoint.name().clone();
         let told = collect::collected(&name, &view);
         let session = Arc::clone(&self.session);
-        let taken = session.take_in(&asked, view).await;
+        let taken = session.take_in(&asked, view, self.fleet.earlier(&name)).await;
         let when = (crate::clock::instant(), self.interval());
         match taken {
             Ok(answer) => self.fleet.answered(&name, answer, when),

@@ -8,15 +8,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use notify_debouncer_full::notify::event::{AccessKind, AccessMode};
-use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
-
-/// Events closer together than this are one hint: an editor writes a new file, renames it and touches the folder.
-const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Which folder it is: one that was made anew under the same name is another, and a watch does not move to it. Numbers of
 /// inodes are given out again, often at once; where the file system tells the time of birth, that tells them apart.
@@ -28,7 +24,7 @@ pub(super) struct Watch {
     hint: Arc<Notify>,
     /// The folder itself was removed or renamed since it was last begun to be watched.
     lost: Arc<AtomicBool>,
-    watched: Option<(Option<Inode>, Debouncer<RecommendedWatcher, RecommendedCache>)>,
+    watched: Option<(Option<Inode>, RecommendedWatcher)>,
 }
 
 impl Watch {
@@ -60,20 +56,24 @@ impl Watch {
         self.watched.is_some()
     }
 
-    fn begin(&self, exists: bool) -> notify::Result<Debouncer<RecommendedWatcher, RecommendedCache>> {
+    /// Each event is a hint at once, and hints that nobody took yet are one. What is still being written is read half, and
+    /// again with the next hint: a revision that stands for a moment only is never used (`settle.rs`).
+    fn begin(&self, exists: bool) -> notify::Result<RecommendedWatcher> {
         let (hint, lost, source) = (Arc::clone(&self.hint), Arc::clone(&self.lost), self.source.clone());
-        let told = move |told: DebounceEventResult| {
+        let told = move |told: notify::Result<Event>| {
             // What cannot be told apart is a hint: reading once more costs little.
-            let Ok(events) = told else { return hint.notify_one() };
-            let changes = || events.iter().filter(|event| is_change(event.kind));
-            if changes().any(|event| event.paths.contains(&source)) {
+            let Ok(event) = told else { return hint.notify_one() };
+            if !is_change(event.kind) {
+                return;
+            }
+            if event.paths.contains(&source) {
                 lost.store(true, Ordering::Relaxed);
             }
-            if changes().any(|event| concerns(&source, &event.paths)) {
+            if concerns(&source, &event.paths) {
                 hint.notify_one();
             }
         };
-        let mut watcher = new_debouncer(TOGETHER, None, told)?;
+        let mut watcher = notify::recommended_watcher(told)?;
         if exists {
             watcher.watch(&self.source, RecursiveMode::Recursive)?;
         }

@@ -36,6 +36,15 @@ pub(crate) struct Answer {
     pub(crate) is_current: bool,
     /// It listed everything, as far as can be believed, so that what is not in it is not there.
     pub(crate) is_whole: bool,
+    /// It says what the answer before it said.
+    pub(crate) is_same: bool,
+}
+
+/// The answer before, and what was kept of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Earlier<'a> {
+    pub(crate) inventory: &'a EndpointInventory,
+    pub(crate) is_whole: bool,
 }
 
 impl Session {
@@ -50,25 +59,63 @@ impl Session {
         Ok(Some(Asked { endpoint: Arc::clone(endpoint), known, generation, changes }))
     }
 
-    /// Keeps what a later plan needs of an answer, and closes the intents whose outcome it shows.
-    pub(crate) async fn take_in(&self, asked: &Asked, view: View) -> Result<Answer, SessionError> {
+    /// Keeps what a later plan needs of an answer, and closes the intents whose outcome it shows. `earlier` is the answer
+    /// before: one that says the same again is not looked into.
+    pub(crate) async fn take_in(
+        &self,
+        asked: &Asked,
+        view: View,
+        earlier: Option<Earlier<'_>>,
+    ) -> Result<Answer, SessionError> {
         let name = asked.endpoint.name();
         let now = self.clock.now();
         let journal = self.journal().await?;
         let history = journal.history(now).await?;
         let answer = EndpointInventory { generation: asked.generation, taken_at: now, view };
+        let again = earlier.filter(|earlier| says_the_same(earlier, &answer));
+        let is_same = again.is_some();
+        let last = again.and_then(|earlier| known_as_it_was(earlier, history.last.get(name)?));
         let inventory = Inventory { endpoints: BTreeMap::from([(name.clone(), answer)]) };
-        let kept = self.remember(&inventory, &history, &BTreeSet::new()).await?;
+        let kept = match last {
+            Some(last) => {
+                let last = LastInventory { generation: asked.generation, taken_at: now, ..last.clone() };
+                self.keep_known(&inventory, &history, BTreeMap::from([(name.clone(), last)])).await?
+            }
+            None => self.remember(&inventory, &history, &BTreeSet::new()).await?,
+        };
         // What is kept has lost nothing that could not be believed.
         let is_whole = kept.contains_key(name);
         let changes = journal.changes().await?.get(name).copied().unwrap_or(0);
         let mut before = history.last.get(name).cloned();
         if let Some(last) = before.as_mut().filter(|last| last.generation > asked.generation) {
             // Another process looked while we did. What it did not find is no earlier answer than this one.
-            last.vms.iter_mut().for_each(|vm| vm.missing_once = false);
+            for vm in Arc::make_mut(&mut last.vms) {
+                vm.missing_once = false;
+            }
         }
         let inventory =
             inventory.endpoints.into_values().next().ok_or(SessionError::Internal("taking an answer in"))?;
-        Ok(Answer { inventory, before, changes: asked.changes, is_current: changes == asked.changes, is_whole })
+        Ok(Answer {
+            inventory,
+            before,
+            changes: asked.changes,
+            is_current: changes == asked.changes,
+            is_whole,
+            is_same,
+        })
     }
+}
+
+/// Everything listed again as it was, and nothing to be asked for beside it?
+fn says_the_same(earlier: &Earlier<'_>, now: &EndpointInventory) -> bool {
+    match (&earlier.inventory.view, &now.view) {
+        (View::Observed(before), View::Observed(now)) => now.missing.is_empty() && before == now,
+        _ => false,
+    }
+}
+
+/// What is known of the endpoint, if it was made from that earlier answer and from nothing since: then the same answer makes
+/// the same of it once more. A VM that is known and not listed would have been asked for.
+fn known_as_it_was<'k>(earlier: Earlier<'_>, last: &'k LastInventory) -> Option<&'k LastInventory> {
+    (earlier.is_whole && last.generation == earlier.inventory.generation).then_some(last)
 }

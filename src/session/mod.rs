@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
-pub(crate) use asking::{Answer, Asked};
-pub use reading::Wanted;
+pub(crate) use asking::{Answer, Asked, Earlier};
+pub use reading::{ReadAt, Wanted};
 
 use crate::apply::{ApplyReport, Backoff};
 use crate::clock::Clock;
@@ -267,8 +268,13 @@ impl Session {
 
     /// The plan that all of this leads to: for preview, apply and serve alike.
     pub(crate) fn plan(&self, basis: &Basis<'_>) -> Plan {
+        self.plan_for(basis).0
+    }
+
+    /// The same, and until when it stands if nothing but the time moves.
+    pub(crate) fn plan_for(&self, basis: &Basis<'_>) -> (Plan, Option<Timestamp>) {
         let Basis { desired, trust, inventory, history, approvals, user_data } = *basis;
-        plan::plan(&PlanInput {
+        let input = PlanInput {
             now: self.clock.now(),
             desired,
             source: trust,
@@ -277,7 +283,10 @@ impl Session {
             policy: &self.policy,
             approvals,
             user_data,
-        })
+        };
+        let plan = plan::plan(&input);
+        let until = plan::lasts_until(&input, &plan);
+        (plan, until)
     }
 
     /// Executes the plan of a look for a person, holding the change lock (waits 30 s for another's).

@@ -58,6 +58,18 @@ impl Session {
         Ok(kept)
     }
 
+    /// The same for what is known to be kept.
+    pub(super) async fn keep_known(
+        &self,
+        inventory: &Inventory,
+        history: &History,
+        kept: BTreeMap<EndpointName, LastInventory>,
+    ) -> Result<BTreeMap<EndpointName, LastInventory>, SessionError> {
+        self.journal().await?.remember(&kept, self.clock.now()).await?;
+        self.close_seen_intents(inventory, history, &kept).await?;
+        Ok(kept)
+    }
+
     async fn keep(
         &self,
         answers: BTreeMap<&EndpointName, &EndpointInventory>,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{Session, SessionError};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::journal::GoodRevision;
@@ -27,6 +29,17 @@ pub struct Wanted {
     pub texts: Arc<[SourceText]>,
     /// Why it may be half of something, whatever it looks like: Git is at work in it.
     pub in_progress: Option<String>,
+    /// When its files were read.
+    pub read: ReadAt,
+}
+
+/// When the files of a source were read, one after another; what was made of them took its time afterwards.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadAt {
+    /// The first of them, no earlier than this.
+    pub from: Instant,
+    /// The last of them, no later than this.
+    pub to: Instant,
 }
 
 impl Session {
@@ -75,18 +88,24 @@ impl Session {
 fn read(path: &Path, elsewhere: bool, last: Option<Wanted>) -> Wanted {
     // Before and after: one that began or ended meanwhile changed what was read.
     let before = source::in_progress(path);
-    let read = source::read(path);
+    let from = crate::clock::instant();
+    let found = source::read(path);
+    let read = ReadAt { from, to: crate::clock::instant() };
     let in_progress = before.or_else(|| source::in_progress(path));
-    if let Some(last) = last.filter(|last| last.revision == read.revision && read.diagnostics.is_empty()) {
-        return Wanted { in_progress, ..last };
+    let reading = read.to.saturating_duration_since(from);
+    if let Some(last) = last.filter(|last| last.revision == found.revision && found.diagnostics.is_empty()) {
+        tracing::debug!(?reading, "the source is as it was");
+        return Wanted { in_progress, read, ..last };
     }
-    let source::Loaded { revision, desired, diagnostics, texts, .. } = source::resolve(path, read);
+    let files = found.texts.len();
+    let source::Loaded { revision, desired, diagnostics, texts, .. } = source::resolve(path, found);
+    tracing::debug!(files, ?reading, resolving = ?crate::clock::instant().saturating_duration_since(read.to), "the source is another");
     let trust = match (elsewhere, &desired) {
         (true, _) => SourceTrust::Elsewhere,
         (false, Some(_)) => SourceTrust::Settled,
         (false, None) => SourceTrust::Broken,
     };
-    Wanted { revision, desired: desired.map(Arc::new), diagnostics, trust, texts: texts.into(), in_progress }
+    Wanted { revision, desired: desired.map(Arc::new), diagnostics, trust, texts: texts.into(), in_progress, read }
 }
 
 /// A revision as it was kept; the paths are as they were shown then.

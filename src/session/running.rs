@@ -79,7 +79,7 @@ impl Session {
     /// A saved plan was within the limits when it was made; is it now?
     fn past_limits(&self, plan: &Plan, history: &History) -> Option<String> {
         let mut owned: BTreeMap<TierName, u32> = BTreeMap::new();
-        for vm in history.last.values().flat_map(|last| &last.vms).filter_map(|vm| vm.owned.as_ref()) {
+        for vm in history.last.values().flat_map(|last| last.vms.iter()).filter_map(|vm| vm.owned.as_ref()) {
             *owned.entry(vm.tier.clone()).or_default() += 1;
         }
         let budget = DestroyBudget::new(&self.policy.limits, history, self.clock.now(), owned);

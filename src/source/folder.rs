@@ -166,8 +166,11 @@ impl Walk {
 fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     use io::Read as _;
     let limit = MAX_BYTES as u64 + 1;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    let file = fs::File::open(path)?;
+    // A hint, and one byte more, so that the end is found without growing.
+    let length = file.metadata().map_or(0, |found| found.len()).min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= MAX_BYTES).then_some(bytes))
 }
 

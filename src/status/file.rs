@@ -65,11 +65,12 @@ impl StatusFile {
     pub fn write(&self, state_dir: &Path) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let new = state_dir.join(format!("{FILE}.new"));
-        let text = serde_json::to_vec_pretty(self)?;
         let mut options = std::fs::OpenOptions::new();
         // Names of VMs and what is wrong with them: not for everybody on the machine, as the rest of stateDir is not.
         let file = options.write(true).create(true).truncate(true).mode(0o640).open(&new)?;
-        io::Write::write_all(&mut &file, &text)?;
+        let mut buffered = io::BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut buffered, self)?;
+        io::Write::flush(&mut buffered)?;
         std::fs::rename(&new, state_dir.join(FILE))
     }
 

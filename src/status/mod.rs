@@ -13,6 +13,7 @@ mod file;
 mod vms;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ use crate::plan::Action;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Cycles done: each made a plan, or found that there is nothing to plan from.
+    /// Cycles done: each made a plan, or found that there is nothing to plan from, or that the last plan stands.
     pub cycles: u64,
     /// When the last one ended.
     pub last_cycle: Option<Timestamp>,
@@ -53,10 +54,13 @@ pub struct Status {
     pub running: BTreeMap<VmKey, Running>,
     /// Steps that failed and were not done since, with the whole chain of causes.
     pub failing: BTreeMap<VmKey, String>,
-    /// Every VM that is desired or owned.
-    pub vms: BTreeMap<VmKey, VmStatus>,
+    /// Every VM that is desired or owned. Shared: whoever reads or writes the status takes it along and need not copy it.
+    pub vms: Arc<BTreeMap<VmKey, VmStatus>>,
     /// Of the last plan: steps to do, steps held back, VMs as desired.
     pub plan: Option<PlanCounts>,
+    /// When it was made; it stands as long as nothing that it rests on moves.
+    #[serde(default)]
+    pub planned_at: Option<Timestamp>,
 }
 
 /// How the loop is doing.
@@ -154,8 +158,12 @@ impl Status {
 
     /// Takes in what a plan says of each VM.
     pub fn take_plan(&mut self, planned: &Planned<'_>) {
-        self.vms = vms::after(std::mem::take(&mut self.vms), planned);
+        let vms = vms::after(&self.vms, planned);
+        if *self.vms != vms {
+            self.vms = Arc::new(vms);
+        }
         self.plan = Some(vms::counts(&self.vms));
+        self.planned_at = Some(planned.now);
         self.failing.retain(|key, _| self.vms.get(key).is_some_and(VmStatus::is_to_be_done));
         for line in &planned.plan.inventory {
             if let Some(endpoint) = self.endpoints.get_mut(&line.endpoint) {

@@ -98,13 +98,13 @@ pub struct Planned<'a> {
 }
 
 /// The lines after a plan.
-pub(super) fn after(mut old: BTreeMap<VmKey, VmStatus>, planned: &Planned<'_>) -> BTreeMap<VmKey, VmStatus> {
+pub(super) fn after(old: &BTreeMap<VmKey, VmStatus>, planned: &Planned<'_>) -> BTreeMap<VmKey, VmStatus> {
     let mut lines = BTreeMap::new();
     for step in &planned.plan.steps {
         lines.insert(step.key.clone(), of_step(step, planned));
     }
     for blocked in &planned.plan.blocked {
-        let kept = if is_only_awaited(blocked, planned.awaited) { old.remove(&blocked.key) } else { None };
+        let kept = if is_only_awaited(blocked, planned.awaited) { old.get(&blocked.key).cloned() } else { None };
         lines.entry(blocked.key.clone()).or_insert_with(|| kept.unwrap_or_else(|| of_blocked(blocked, planned)));
     }
     for key in planned.desired.vms.keys() {
@@ -192,7 +192,7 @@ pub(super) fn counts(lines: &BTreeMap<VmKey, VmStatus>) -> PlanCounts {
 /// The lines by tier.
 pub(super) fn tiers(status: &Status) -> BTreeMap<TierName, TierStatus> {
     let mut tiers: BTreeMap<TierName, TierStatus> = BTreeMap::new();
-    for (key, line) in &status.vms {
+    for (key, line) in status.vms.iter() {
         let Some(name) = &line.tier else { continue };
         let tier = tiers.entry(name.clone()).or_default();
         tier.vms += 1;

@@ -1,15 +1,13 @@
-//! The pull reader: quick-xml's events, bounded, with namespaces resolved.
+//! The pull reader: the scanner's pieces, bounded, with namespaces resolved.
 //!
-//! quick-xml itself never allocates by what a document claims; what could grow is what we build from it, and each such
-//! place checks a limit first.
+//! The scanner never allocates by what a document claims but for a name per open element; what else could grow is what is
+//! built here, and each such place checks a limit first.
 
 use std::borrow::Cow;
 
-use quick_xml::XmlVersion;
-use quick_xml::events::attributes::Attributes;
-use quick_xml::events::{BytesRef, BytesStart, Event};
-
-use super::{Attribute, Element, Head, Kind, Limits, XSI, XmlError};
+use super::attributes::{self, Attributes, BadReference, Written};
+use super::scan::{Piece, Scanner};
+use super::{Attribute, Element, Head, Kind, Limits, XSI, XmlError, is_same};
 
 /// Namespace declarations in force at once. Each element is resolved by looking through them.
 const MAX_BINDINGS: usize = 64;
@@ -19,8 +17,7 @@ const MAX_BINDINGS: usize = 64;
 /// [`Reader::root`] once, then [`Reader::child`] of the element one stands in; what is not asked for is skipped.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    source: &'a str,
-    events: quick_xml::Reader<&'a [u8]>,
+    pieces: Scanner<'a>,
     limits: Limits,
     /// Elements open now.
     depth: usize,
@@ -29,6 +26,8 @@ pub struct Reader<'a> {
     /// Declarations in force: the depth they belong to, prefix, namespace.
     bindings: Vec<(usize, &'a str, &'a str)>,
     root_seen: bool,
+    /// Attributes of the tag being read; kept so that not every tag asks for memory.
+    written: Vec<Written<'a>>,
 }
 
 /// One event, as far as anybody asks.
@@ -47,15 +46,23 @@ impl<'a> Reader<'a> {
         }
         let source = std::str::from_utf8(document)
             .map_err(|error| XmlError::Refused { what: "text that is not UTF-8", at: error.valid_up_to() })?;
-        let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+        Self::of_text(source, limits)
+    }
+
+    /// The same of a text, whose encoding needs no second look.
+    pub fn of_text(source: &'a str, limits: Limits) -> Result<Self, XmlError> {
+        if source.len() > limits.bytes {
+            return Err(XmlError::TooMuch { what: "bytes", limit: limits.bytes, at: limits.bytes });
+        }
+        let pieces = Scanner::new(source.strip_prefix('\u{feff}').unwrap_or(source));
         Ok(Self {
-            source,
-            events: quick_xml::Reader::from_reader(source.as_bytes()),
+            pieces,
             limits,
             depth: 0,
             owes_end: false,
             bindings: Vec::new(),
             root_seen: false,
+            written: Vec::new(),
         })
     }
 
@@ -63,7 +70,7 @@ impl<'a> Reader<'a> {
     pub fn root(&mut self) -> Result<Head<'a>, XmlError> {
         match self.token()? {
             Token::Start(head) => Ok(head),
-            Token::Text(_) | Token::End | Token::Eof => Err(XmlError::Truncated { at: self.source.len() }),
+            Token::Text(_) | Token::End | Token::Eof => Err(self.truncated()),
         }
     }
 
@@ -74,7 +81,7 @@ impl<'a> Reader<'a> {
             match self.token()? {
                 Token::Start(head) => return Ok(Some(head)),
                 Token::Text(_) | Token::End => {}
-                Token::Eof => return Err(XmlError::Truncated { at: self.source.len() }),
+                Token::Eof => return Err(self.truncated()),
             }
         }
         Ok(None)
@@ -88,16 +95,20 @@ impl<'a> Reader<'a> {
                 self.end();
                 continue;
             }
-            match self.events.read_event() {
-                Ok(Event::Start(_)) if self.depth >= self.limits.depth => {
+            match self.pieces.next()? {
+                Piece::Open { .. } if self.depth >= self.limits.depth => {
                     return Err(self.too_much("levels", self.limits.depth));
                 }
-                Ok(Event::Start(_)) => self.depth += 1,
-                Ok(Event::End(_)) => self.end(),
-                Ok(Event::DocType(_)) => return Err(self.refused("a document type")),
-                Ok(Event::Eof) => return Err(XmlError::Truncated { at: self.source.len() }),
-                Ok(_) => {}
-                Err(error) => return Err(self.quick(&error)),
+                Piece::Open { empty: false, .. } if self.pieces.leaf().is_none() => self.depth += 1,
+                Piece::Close => self.end(),
+                Piece::DocType => return Err(self.refused("a document type")),
+                Piece::End => return Err(self.truncated()),
+                Piece::Open { .. }
+                | Piece::Text(_)
+                | Piece::Reference(_)
+                | Piece::Section(_)
+                | Piece::Declaration(_)
+                | Piece::Aside => {}
             }
         }
         Ok(())
@@ -115,14 +126,25 @@ impl<'a> Reader<'a> {
 
     /// Everything in the element whose start was just read.
     pub fn element(&mut self, head: Head<'a>) -> Result<Element<'a>, XmlError> {
+        self.element_of(head, |_| true)
+    }
+
+    /// The same, but for the elements inside that are not wanted, by their names without prefix: these are passed over as
+    /// [`Reader::child`] does.
+    pub fn element_of(&mut self, head: Head<'a>, wanted: impl Fn(&str) -> bool) -> Result<Element<'a>, XmlError> {
         let mut budget = self.limits.elements;
         // An explicit stack: depth is the sender's choice, and ours to bound, not the thread stack's.
         let mut open = vec![Element { head, text: Cow::Borrowed(""), children: Vec::new() }];
         loop {
-            match self.token()? {
+            match self.token_of(&wanted)? {
                 Token::Start(head) => {
                     budget = budget.checked_sub(1).ok_or_else(|| self.too_much("elements", self.limits.elements))?;
-                    open.push(Element { head, text: Cow::Borrowed(""), children: Vec::new() });
+                    match (self.leaf()?, open.last_mut()) {
+                        (Some(text), Some(parent)) => {
+                            parent.children.push(Element { head, text, children: Vec::new() });
+                        }
+                        _ => open.push(Element { head, text: Cow::Borrowed(""), children: Vec::new() }),
+                    }
                 }
                 Token::Text(text) => {
                     let room = self.limits.text;
@@ -144,9 +166,30 @@ impl<'a> Reader<'a> {
                         None => return Ok(done),
                     }
                 }
-                Token::Eof => return Err(XmlError::Truncated { at: self.source.len() }),
+                Token::Eof => return Err(self.truncated()),
             }
         }
+    }
+
+    /// The text of the element whose start was just read, without what the elements in it hold.
+    pub fn text_of(&mut self, head: Head<'a>) -> Result<Cow<'a, str>, XmlError> {
+        match self.leaf()? {
+            Some(text) => Ok(text),
+            None => Ok(self.element_of(head, |_| false)?.text),
+        }
+    }
+
+    /// The text of the element whose start was just read, if there is nothing else in it; the element is over then.
+    fn leaf(&mut self) -> Result<Option<Cow<'a, str>>, XmlError> {
+        if self.owes_end {
+            return Ok(None);
+        }
+        let Some(text) = self.pieces.leaf() else { return Ok(None) };
+        if text.len() > self.limits.text {
+            return Err(self.too_much("bytes of text", self.limits.text));
+        }
+        self.end();
+        Ok(Some(attributes::text(text)))
     }
 
     /// Reads to the end of the document: an answer that breaks off is noticed even when the wanted part was whole.
@@ -160,56 +203,64 @@ impl<'a> Reader<'a> {
 
     /// The next event that matters.
     fn token(&mut self) -> Result<Token<'a>, XmlError> {
+        self.token_of(|_| true)
+    }
+
+    /// The same; elements whose names are not wanted do not matter.
+    fn token_of(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Token<'a>, XmlError> {
         if std::mem::take(&mut self.owes_end) {
             self.end();
             return Ok(Token::End);
         }
         loop {
-            let event = match self.events.read_event() {
-                Ok(event) => event,
-                Err(error) => return Err(self.quick(&error)),
-            };
-            match event {
-                Event::Start(start) => return self.start(&start, 1).map(Token::Start),
-                Event::Empty(start) => {
-                    let head = self.start(&start, 2)?;
-                    self.owes_end = true;
+            match self.pieces.next()? {
+                Piece::Open { name, empty, .. } if self.depth > 0 && !wanted(local(name)) => {
+                    if self.depth >= self.limits.depth {
+                        return Err(self.too_much("levels", self.limits.depth));
+                    }
+                    if !empty && self.pieces.leaf().is_none() {
+                        self.depth += 1;
+                        self.skip_to(self.depth - 1)?;
+                    }
+                }
+                Piece::Open { name, attributes, empty } => {
+                    let head = self.start(name, attributes)?;
+                    self.owes_end = empty;
                     return Ok(Token::Start(head));
                 }
-                Event::End(_) => {
+                Piece::Close => {
                     self.end();
                     return Ok(Token::End);
                 }
-                Event::Text(text) => {
-                    if let Some(text) = self.text(text.xml10_content())? {
+                Piece::Text(text) | Piece::Section(text) => {
+                    if let Some(text) = self.text(attributes::text(text))? {
                         return Ok(Token::Text(text));
                     }
                 }
-                Event::CData(text) => {
-                    if let Some(text) = self.text(text.xml10_content())? {
-                        return Ok(Token::Text(text));
-                    }
-                }
-                Event::GeneralRef(reference) => {
-                    let character = self.reference(&reference)?;
+                Piece::Reference(reference) => {
+                    let character = attributes::resolve(reference).map_err(|bad| self.bad_reference(bad))?;
                     if let Some(text) = self.text(Cow::Owned(character.to_string()))? {
                         return Ok(Token::Text(text));
                     }
                 }
-                Event::Decl(declaration) => {
-                    if let Some(Ok(encoding)) = declaration.encoding()
-                        && !encoding.eq_ignore_ascii_case("utf-8")
-                        && !encoding.eq_ignore_ascii_case("us-ascii")
-                    {
-                        return Err(self.refused("an encoding other than UTF-8"));
-                    }
-                }
-                Event::DocType(_) => return Err(self.refused("a document type")),
-                Event::Comment(_) | Event::PI(_) => {}
-                Event::Eof if self.depth == 0 && self.root_seen => return Ok(Token::Eof),
-                Event::Eof => return Err(XmlError::Truncated { at: self.source.len() }),
+                Piece::Declaration(declaration) => self.declaration(declaration)?,
+                Piece::DocType => return Err(self.refused("a document type")),
+                Piece::Aside => {}
+                Piece::End if self.depth == 0 && self.root_seen => return Ok(Token::Eof),
+                Piece::End => return Err(self.truncated()),
             }
         }
+    }
+
+    /// `<?xml version="1.0" encoding="UTF-8"?>`: of interest is that no other encoding is claimed.
+    fn declaration(&self, declaration: &'a str) -> Result<(), XmlError> {
+        let mut attributes = Attributes::new(declaration);
+        while let Some((name, value)) = attributes.next().map_err(|why| self.malformed(why))? {
+            if name == "encoding" && !value.eq_ignore_ascii_case("utf-8") && !value.eq_ignore_ascii_case("us-ascii") {
+                return Err(self.refused("an encoding other than UTF-8"));
+            }
+        }
+        Ok(())
     }
 
     /// Text inside an element; outside of the root only white space may stand.
@@ -227,8 +278,7 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// A start tag whose last `closing` bytes are `>` or `/>`.
-    fn start(&mut self, start: &BytesStart<'_>, closing: usize) -> Result<Head<'a>, XmlError> {
+    fn start(&mut self, name: &'a str, inside: &'a str) -> Result<Head<'a>, XmlError> {
         if self.depth == 0 && std::mem::replace(&mut self.root_seen, true) {
             return Err(self.malformed("a second root element"));
         }
@@ -236,38 +286,33 @@ impl<'a> Reader<'a> {
             return Err(self.too_much("levels", self.limits.depth));
         }
         self.depth += 1;
-        // The event lends its text only for its own life; the same bytes of the source live longer.
-        let name_length = start.name().0.len();
-        let end = self.at().saturating_sub(closing);
-        let begin = end.saturating_sub(name_length + start.attributes_raw().len());
-        let tag = self.source.get(begin..end).unwrap_or_default();
-        let (Some(name), Some(rest)) = (tag.get(..name_length), tag.get(name_length..)) else {
-            return Err(self.malformed("a tag that cannot be read"));
-        };
-        let raw =
-            if rest.trim_ascii().is_empty() { Vec::new() } else { self.attributes(Attributes::new(tag, name_length))? };
-        self.head(name, raw)
+        if inside.is_empty() {
+            let (namespace, name) = self.resolve(name, true)?;
+            return Ok(Head { namespace, name, kind: None, attributes: Vec::new(), depth: self.depth });
+        }
+        let mut written = std::mem::take(&mut self.written);
+        let head = self.attributes(inside, &mut written).and_then(|()| self.head(name, &written));
+        written.clear();
+        self.written = written;
+        head
     }
 
-    /// Attributes with their names as written; declarations go into `bindings`.
-    fn attributes(&mut self, attributes: Attributes<'a>) -> Result<Vec<(&'a str, Cow<'a, str>)>, XmlError> {
-        let mut raw = Vec::new();
-        for (count, attribute) in attributes.enumerate() {
-            if count >= self.limits.attributes {
+    /// Reads attributes as written and puts declarations into `bindings`, which names in the same tag may use already.
+    fn attributes(&mut self, inside: &'a str, written: &mut Vec<Written<'a>>) -> Result<(), XmlError> {
+        let mut attributes = Attributes::new(inside);
+        while let Some((name, value)) = attributes.next().map_err(|why| self.malformed(why))? {
+            if written.len() >= self.limits.attributes {
                 return Err(self.too_much("attributes", self.limits.attributes));
             }
-            let attribute = attribute.map_err(|error| self.malformed(&error.to_string()))?;
-            if attribute.value.len() > self.limits.text {
+            if value.len() > self.limits.text {
                 return Err(self.too_much("bytes of text", self.limits.text));
             }
-            let key: &'a str = attribute.key.0;
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| self.quick(&error))?;
-            let prefix = if key == "xmlns" { Some("") } else { key.strip_prefix("xmlns:") };
-            let Some(prefix) = prefix else {
-                raw.push((key, value));
-                continue;
-            };
-            let Cow::Borrowed(namespace) = value else {
+            if written.iter().any(|(other, _)| *other == name) {
+                return Err(self.malformed("an attribute given twice"));
+            }
+            written.push((name, value));
+            let Some(prefix) = declared(name) else { continue };
+            let Cow::Borrowed(namespace) = self.value(value)? else {
                 return Err(self.refused("a namespace written with references"));
             };
             if self.bindings.len() >= MAX_BINDINGS {
@@ -275,14 +320,15 @@ impl<'a> Reader<'a> {
             }
             self.bindings.push((self.depth, prefix, namespace));
         }
-        Ok(raw)
+        Ok(())
     }
 
-    fn head(&self, name: &'a str, raw: Vec<(&'a str, Cow<'a, str>)>) -> Result<Head<'a>, XmlError> {
+    fn head(&self, name: &'a str, written: &[Written<'a>]) -> Result<Head<'a>, XmlError> {
         let (namespace, name) = self.resolve(name, true)?;
         let mut head = Head { namespace, name, kind: None, attributes: Vec::new(), depth: self.depth };
-        for (key, value) in raw {
-            let (namespace, name) = self.resolve(key, false)?;
+        for (name, value) in written.iter().filter(|(name, _)| declared(name).is_none()) {
+            let (namespace, name) = self.resolve(name, false)?;
+            let value = self.value(value)?;
             if name == "type" && namespace == XSI {
                 let Cow::Borrowed(value) = value else {
                     return Err(self.refused("a type written with references"));
@@ -296,13 +342,17 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
+    fn value(&self, written: &'a str) -> Result<Cow<'a, str>, XmlError> {
+        attributes::value(written).map_err(|bad| self.bad_reference(bad))
+    }
+
     /// Splits a prefix off and looks it up. Attributes do not take the default namespace.
     fn resolve(&self, name: &'a str, by_default: bool) -> Result<(&'a str, &'a str), XmlError> {
-        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        let (prefix, local) = split(name);
         if prefix.is_empty() && !by_default {
             return Ok(("", local));
         }
-        match self.bindings.iter().rev().find(|(_, known, _)| *known == prefix) {
+        match self.bindings.iter().rev().find(|(_, known, _)| is_same(known, prefix)) {
             Some((_, _, namespace)) => Ok((namespace, local)),
             None if prefix.is_empty() => Ok(("", local)),
             None if prefix == "xml" => Ok(("http://www.w3.org/XML/1998/namespace", local)),
@@ -310,45 +360,45 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `&amp;` and its four kin, and characters by number that XML allows; nothing else has a meaning without a DTD.
-    fn reference(&self, reference: &BytesRef<'_>) -> Result<char, XmlError> {
-        let character = match reference.resolve_char_ref() {
-            Ok(Some(character)) => character,
-            Ok(None) => match reference.xml10_content().as_ref() {
-                "lt" => '<',
-                "gt" => '>',
-                "amp" => '&',
-                "apos" => '\'',
-                "quot" => '"',
-                _ => return Err(self.refused("an entity of its own")),
-            },
-            Err(error) => return Err(self.quick(&error)),
-        };
-        if super::writer::is_xml(character) { Ok(character) } else { Err(self.malformed("a forbidden character")) }
-    }
-
-    /// How far it has read.
-    fn at(&self) -> usize {
-        usize::try_from(self.events.buffer_position()).unwrap_or(usize::MAX)
+    fn bad_reference(&self, bad: BadReference) -> XmlError {
+        match bad {
+            BadReference::Entity => self.refused("an entity of its own"),
+            BadReference::Character => self.malformed("a forbidden character"),
+        }
     }
 
     fn too_much(&self, what: &'static str, limit: usize) -> XmlError {
-        XmlError::TooMuch { what, limit, at: self.at() }
+        XmlError::TooMuch { what, limit, at: self.pieces.at() }
     }
 
     fn refused(&self, what: &'static str) -> XmlError {
-        XmlError::Refused { what, at: self.at() }
+        XmlError::Refused { what, at: self.pieces.at() }
     }
 
     fn malformed(&self, why: &str) -> XmlError {
-        XmlError::Malformed { why: why.to_owned(), at: self.at() }
+        XmlError::Malformed { why: why.to_owned(), at: self.pieces.at() }
     }
 
-    fn quick(&self, error: &quick_xml::Error) -> XmlError {
-        match error {
-            // An unclosed tag, comment or section: the input ended inside of it.
-            quick_xml::Error::Syntax(_) => XmlError::Truncated { at: self.source.len() },
-            error => self.malformed(&error.to_string()),
-        }
+    fn truncated(&self) -> XmlError {
+        XmlError::Truncated { at: self.pieces.length() }
     }
+}
+
+/// Prefix and name; a name without a prefix has an empty one.
+fn split(name: &str) -> (&str, &str) {
+    match name.bytes().position(|byte| byte == b':') {
+        Some(at) => (&name[..at], &name[at + 1..]),
+        None => ("", name),
+    }
+}
+
+/// A name without its prefix.
+fn local(name: &str) -> &str {
+    split(name).1
+}
+
+/// The prefix that an attribute of this name declares, if it declares one.
+fn declared(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix("xmlns")?;
+    if rest.is_empty() { Some("") } else { rest.strip_prefix(':') }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Element, Limits, Reader, Writer, XmlError};
+use super::{Element, Limits, Reader, Writer, XmlError, theirs};
 
 fn parse(text: &str) -> Result<Element<'_>, XmlError> {
     Element::parse(text.as_bytes(), Limits { bytes: 4096, depth: 8, attributes: 4, text: 100, elements: 20 })
@@ -73,6 +73,41 @@ fn what_is_skipped_still_ends_where_it_should() {
 }
 
 #[test]
+fn what_is_not_wanted_is_left_out_with_all_it_holds() {
+    let text = br#"<a><b>1<no x="&none;"><b>2</b></no><p:b xmlns:p="p">3</p:b></b><no/><b/></a>"#;
+    let mut reader = Reader::new(text, Limits::ANSWER).unwrap();
+    let root = reader.root().unwrap();
+    let element = reader.element_of(root, |name| name == "b").unwrap();
+    reader.finish().unwrap();
+    let first = &element.children[0];
+    assert_eq!((element.children.len(), &*first.text, first.children.len()), (2, "1", 1));
+    assert_eq!((&*first.children[0].text, first.children[0].head.namespace), ("3", "p"));
+    for bad in ["<a><no><b></no></b></a>", "<a><no><b>", "<a><no><!DOCTYPE x></no></a>"] {
+        let mut reader = Reader::new(bad.as_bytes(), Limits::ANSWER).unwrap();
+        let root = reader.root().unwrap();
+        assert!(reader.element_of(root, |name| name == "b").is_err(), "{bad}");
+    }
+    let deep = format!("<a>{}{}</a>", "<no>".repeat(64), "</no>".repeat(64));
+    let mut reader = Reader::new(deep.as_bytes(), Limits::ANSWER).unwrap();
+    let root = reader.root().unwrap();
+    assert!(matches!(reader.element_of(root, |_| false), Err(XmlError::TooMuch { .. })));
+}
+
+#[test]
+fn another_reader_reads_the_same() {
+    let texts = [
+        r#"<?xml version="1.0" encoding='UTF-8' ?><!-- - --><a b = "1"  c='"'><?x y?>t<d e="a>b"/>u</a ><!-- end -->"#,
+        "<a>\r\n\r&#13;&#xA;&quot;&apos;<![CDATA[ ]] > ]]]]></a>",
+        "<a b='\r\n\t&#10; &lt;&#x20ac;'><b ><c></c></b\n></a>",
+        "<a\n><é ü=\"ö\">漢<b/></é></a>",
+    ];
+    for text in texts {
+        let ours = Element::parse(text.as_bytes(), Limits::ANSWER).unwrap();
+        assert_eq!(Some(theirs::plain(&ours)), theirs::read(text), "{text}");
+    }
+}
+
+#[test]
 fn what_could_hurt_is_refused() {
     let deep = "<a>".repeat(9) + &"</a>".repeat(9);
     let wide = format!("<a>{}</a>", "<b/>".repeat(30));
@@ -108,7 +143,46 @@ fn what_xml_cannot_carry_is_not_sent() {
     assert_eq!(writer.finish(), Err(XmlError::Unwritable(7)));
 }
 
+/// Well-formed content: texts, references, sections, comments, elements in elements.
+fn content() -> impl Strategy<Value = String> {
+    let leaves = [
+        "x",
+        " ",
+        "\r\n",
+        "\r",
+        "é",
+        "&lt;",
+        "&#65;",
+        "&#x20ac;",
+        "<![CDATA[<&]]>",
+        "<![CDATA[]]>",
+        "<!-- > -->",
+        "<?p?>",
+    ];
+    let attributes = ["", " ", " c='1'", " c = \"&amp;\t\" d='>'", "\nc='\r\n' ü=''"];
+    let leaf = proptest::sample::select(leaves.to_vec()).prop_map(str::to_owned);
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        let name = proptest::sample::select(vec!["a", "b", "é-1"]);
+        let attributes = proptest::sample::select(attributes.to_vec());
+        let end = proptest::sample::select(vec!["", " ", "\n"]);
+        (name, attributes, end, proptest::collection::vec(inner, 0..6)).prop_map(|(name, attributes, end, inside)| {
+            if inside.is_empty() {
+                format!("<{name}{attributes}/>")
+            } else {
+                format!("<{name}{attributes}>{}</{name}{end}>", inside.concat())
+            }
+        })
+    })
+}
+
 proptest! {
+    #[test]
+    fn what_is_well_formed_is_read_as_another_reader_reads_it(inside in content()) {
+        let text = format!("<a>{inside}</a>");
+        let ours = Element::parse(text.as_bytes(), Limits::ANSWER).unwrap();
+        prop_assert_eq!(Some(theirs::plain(&ours)), theirs::read(&text));
+    }
+
     #[test]
     fn any_text_written_is_read_back(text in "[\\t\\n\\r -\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]{0,40}") {
         let mut writer = Writer::document();
@@ -118,6 +192,16 @@ proptest! {
         prop_assert_eq!(element.attribute("b"), Some(text.as_str()));
         prop_assert_eq!(element.text_of("c"), Some(text.as_str()));
         prop_assert_eq!(element.text_of("d"), Some(""));
+    }
+
+    #[test]
+    fn what_is_taken_another_reader_takes_and_reads_the_same(
+        inside in "(<[ab] ?|</[ab]>|[xy] |/>|>|&lt;|&#65;| [ab]=[\"']|[\"']|<!--|-->|<!\\[CDATA\\[|\\]\\]>|\r|\n|é){0,25}",
+    ) {
+        let text = format!("<a>{inside}</a>");
+        if let Ok(ours) = Element::parse(text.as_bytes(), Limits::ANSWER) {
+            prop_assert_eq!(Some(theirs::plain(&ours)), theirs::read(&text));
+        }
     }
 
     #[test]

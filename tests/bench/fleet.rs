@@ -217,7 +217,7 @@ fn observed(spec: &VmSpec) -> ObservedVm {
         handle: "vm-1".into(),
         name: spec.key.name().as_str().into(),
         placed: Placed::default(),
-        config: Config::Readable(Box::new(config)),
+        config: Config::Readable(Arc::new(config)),
     }
 }
 

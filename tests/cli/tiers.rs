@@ -62,3 +62,33 @@ fn tier_2_of_the_examples_is_made_changed_and_taken_away_on_hyper_v() {
     let removal = plan(&bench);
     assert!(actions(&removal).iter().all(|action| action.ends_with(" retire")), "{:?}", actions(&removal));
 }
+
+#[test]
+fn tier_3_of_the_examples_is_made_changed_and_let_go_on_xenserver() {
+    let bench = bench(HypervisorType::Xenserver);
+    bench.run(&["check"]).expect(0);
+    let before = plan(&bench);
+    assert_eq!(actions(&before), ["hosted/acme-www create", "hosted/globex-mail create"]);
+    bench.run(&["apply", "--yes"]).expect(0);
+    let after = plan(&bench);
+    assert_eq!((actions(&after), after["inSync"].as_u64()), (Vec::new(), Some(2)));
+    assert_eq!(bench.run(&["drift"]).expect(0).stdout.lines().count(), 0);
+    // XenServer grows a disk only while it is unplugged, and this tier reboots nobody without being told.
+    bench.edit("hosted/customers.yaml", "size: 200GiB", "size: 300GiB");
+    let held = plan(&bench);
+    let blocked = held["blocked"].as_array().unwrap().iter().find(|blocked| blocked["key"] == "hosted/globex-mail");
+    assert_eq!((actions(&held), blocked.unwrap()["code"].as_str()), (Vec::new(), Some("rebootNotAllowed")));
+    bench.edit("hosted/customers.yaml", "preventDestroy: true", "preventDestroy: true\n  allowReboot: always");
+    let told = plan(&bench);
+    assert_eq!(actions(&told), ["hosted/globex-mail update"]);
+    assert_eq!(told["steps"][0]["lands"], "reboot");
+    bench.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(actions(&plan(&bench)), [] as [String; 0]);
+    // Out of Git is out of our care, and the customers' VMs go on: `onRemove: release`.
+    std::fs::remove_file(bench.path().join("manifests/hosted/customers.yaml")).expect("the folder is ours");
+    assert_eq!(actions(&plan(&bench)), ["hosted/acme-www release", "hosted/globex-mail release"]);
+    bench.run(&["apply", "--yes"]).expect(0);
+    let left = plan(&bench);
+    let unmanaged = |plan: &serde_json::Value| plan["unmanaged"].as_u64().unwrap();
+    assert_eq!((actions(&left), unmanaged(&left)), (Vec::new(), unmanaged(&before) + 2));
+}

@@ -369,7 +369,7 @@ async fn unmark_removes_the_mark_alone(subject: &Subject) {
     done(subject, &wanted, vec![Operation::Unmark]).await;
     let after = found(subject.provider.as_ref(), &wanted).await;
     if let tierwright::model::Config::Readable(config) = &mut vm.config {
-        config.mark = None;
+        std::sync::Arc::make_mut(config).mark = None;
     }
     assert_eq!(after, vm);
     assert_eq!(done(subject, &wanted, vec![Operation::Unmark]).await, [] as [&str; 0]);

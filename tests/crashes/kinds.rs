@@ -34,7 +34,7 @@ pub enum CloudInit {
 }
 
 /// The list.
-pub const KINDS: &[Kind] = &[VCENTER, ESXI, XENSERVER, HYPERV];
+pub const KINDS: &[Kind] = &[VCENTER, ESXI, XENSERVER, HYPERV, HYPERV_CLUSTER];
 
 const VCENTER: Kind = Kind {
     name: "vCenter",
@@ -87,7 +87,20 @@ const HYPERV: Kind = Kind {
   storage: {fast: {path: 'E:\Hyper-V'}}",
     busy: "QuotaLimit",
     cloud_init: CloudInit::None,
-    share: 2,
+    share: 1,
+};
+
+/// Two nodes: a VM is a role besides, which comes and goes by calls of its own.
+const HYPERV_CLUSTER: Kind = Kind {
+    name: "HV cluster",
+    endpoint: lab::HYPERV_CLUSTER,
+    places: r"
+  placement: {path: 'C:\ClusterStorage\Volume1\Hyper-V', host: HVC01}
+  images: {debian: {vhdx: 'C:\ClusterStorage\Volume1\Images\debian-12.vhdx', mode: copy}}
+  networks: {app: {switch: vSwitch-QA, vlan: 110}, db: {switch: vSwitch-QA, vlan: 120}}
+  storage: {fast: {path: 'C:\ClusterStorage\Volume1\Hyper-V'}}",
+    share: 1,
+    ..HYPERV
 };
 
 impl Kind {
@@ -99,7 +112,8 @@ impl Kind {
     /// The lab with this endpoint.
     pub fn lab(&self) -> LabOptions {
         let esxi = self.endpoint == lab::ESXI;
-        LabOptions { vms: 3, only: vec![self.hypervisor], esxi, ..LabOptions::default() }
+        let hyperv_nodes = if self.endpoint == lab::HYPERV_CLUSTER { 2 } else { 0 };
+        LabOptions { vms: 3, only: vec![self.hypervisor], esxi, hyperv_nodes, ..LabOptions::default() }
     }
 
     /// Disk files of a scenario that no VM has at the end, by intent.

@@ -1,4 +1,4 @@
-//! The table; what fails is told as it happens.
+//! The table; what fails, and which scenario has had all its cases, is told as it happens.
 
 use crate::case::{Dry, Result};
 use crate::judge::Finding;
@@ -54,6 +54,9 @@ impl Row {
         let said: Vec<String> = result.unsettled.into_iter().chain(said).collect();
         if !said.is_empty() {
             self.failed(case, &said.join("\n"));
+        }
+        if self.cases == self.all {
+            println!("{}: {}: all {} cases", self.kind, self.scenario, self.all);
         }
     }
 

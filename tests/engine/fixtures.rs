@@ -88,7 +88,7 @@ pub fn owned_vm(key_text: &str) -> ObservedVm {
         handle: "".into(),
         name: key(key_text).name().as_str().into(),
         placed: Placed::default(),
-        config: Config::Readable(Box::new(VmConfig {
+        config: Config::Readable(Arc::new(VmConfig {
             cpus: 2,
             memory: Bytes::gib(4),
             firmware: Firmware::Uefi,

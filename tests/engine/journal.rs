@@ -1,6 +1,8 @@
 //! The journal: what was recorded is there after the process is gone, and comes back as history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{Span, Timestamp};
 use rand::rngs::StdRng;
@@ -40,7 +42,7 @@ fn last(generation: u64, at: Timestamp, keys: &[&str]) -> LastInventory {
         }),
         missing_once: false,
     };
-    LastInventory { generation, taken_at: at, vms: keys.iter().map(vm).collect() }
+    LastInventory { generation, taken_at: at, vms: Arc::new(keys.iter().map(vm).collect()) }
 }
 
 #[tokio::test]
@@ -138,7 +140,7 @@ async fn act(journal: &Journal, now: Timestamp, rng: &mut StdRng, open: &mut Vec
         }
         3 => drop(journal.close_seen(&endpoint(at), &key(name), "seen", now).await.unwrap()),
         4 => {
-            let mut vm = last(1, now, &[name]).vms.remove(0);
+            let mut vm = last(1, now, &[name]).vms[0].clone();
             vm.owned.as_mut().unwrap().generation = rng.random_range(1..9);
             journal.witness(&endpoint(at), &vm).await.unwrap();
         }
@@ -203,19 +205,112 @@ async fn two_processes_may_open_a_new_journal_at_once() {
 }
 
 #[tokio::test]
+async fn what_another_process_writes_is_seen_though_the_inventories_are_held_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (Journal::open(dir.path()).await.unwrap(), Journal::open(dir.path()).await.unwrap());
+    let names = async |journal: &Journal| -> Vec<String> {
+        let last = journal.last_inventories().await.unwrap().remove(&endpoint("vc"));
+        last.iter().flat_map(|last| last.vms.iter()).map(|vm| vm.name.clone()).collect()
+    };
+    one.next_generation(&endpoint("vc")).await.unwrap();
+    one.remember(&BTreeMap::from([(endpoint("vc"), last(1, noon(), &["a", "b"]))]), noon()).await.unwrap();
+    assert_eq!((names(&one).await, names(&two).await), (vec!["a".into(), "b".into()], vec!["a".into(), "b".into()]));
+    two.witness(&endpoint("vc"), &last(1, noon(), &["c"]).vms[0]).await.unwrap();
+    assert_eq!(names(&one).await.len(), 3, "what a step of the other made");
+    two.remember(&BTreeMap::from([(endpoint("vc"), last(2, noon(), &["c"]))]), noon()).await.unwrap();
+    assert_eq!((names(&one).await, names(&two).await), (vec!["c".to_owned()], vec!["c".to_owned()]));
+}
+
+#[tokio::test]
+async fn only_the_vms_that_moved_are_written_and_all_of_them_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path()).await.unwrap();
+    let mut rng = StdRng::seed_from_u64(7);
+    for generation in 1..60 {
+        let some: Vec<&str> = ["a", "b", "c", "d", "e"].into_iter().filter(|_| rng.random_bool(0.6)).collect();
+        let mut now = last(generation, noon(), &some);
+        Arc::make_mut(&mut now.vms).sort_by(|a, b| a.id.cmp(&b.id));
+        for vm in Arc::make_mut(&mut now.vms) {
+            vm.missing_once = rng.random_bool(0.3);
+        }
+        // Two entries of one id, as a replica has them.
+        let twin = now.vms.first().filter(|_| rng.random_bool(0.3)).cloned();
+        Arc::make_mut(&mut now.vms).splice(0..0, twin.map(|vm| LastVm { owned: None, ..vm }));
+        journal.remember(&BTreeMap::from([(endpoint("vc"), now.clone())]), noon()).await.unwrap();
+        if rng.random_bool(0.3) {
+            journal.close().await;
+            journal = Journal::open(dir.path()).await.unwrap();
+        }
+        assert_eq!(journal.last_inventories().await.unwrap()[&endpoint("vc")], now);
+    }
+}
+
+#[tokio::test]
+async fn intents_that_wait_for_each_other_are_in_one_commit_and_all_of_them_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let commits = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&commits);
+    let watch = Box::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let journal = Journal::open_watched(dir.path(), watch).await.unwrap();
+    let other = Journal::open(dir.path()).await.unwrap();
+    let before = commits.load(Ordering::Relaxed);
+    let steps: Vec<_> = (0..50).map(|n| grow("vc", &format!("app/vm-{n}"))).collect();
+    let intents = steps.iter().map(|step| async {
+        let id = intend(&journal, step, &call("ReconfigVM_Task", false), noon()).await;
+        // Whoever looks after the answer finds it there.
+        let open = other.history(noon()).await.unwrap().open_intents;
+        assert!(open.iter().any(|intent| intent.key == step.key), "{:?} was answered and is not on disk", step.key);
+        id
+    });
+    let ids: BTreeSet<IntentId> = futures_util::future::join_all(intents).await.into_iter().collect();
+    assert_eq!(ids.len(), 50);
+    let spent = commits.load(Ordering::Relaxed) - before;
+    assert!(spent < 25, "{spent} commits");
+    let settled = ids.iter().map(|id| journal.settle(*id, &Outcome::Done, noon()));
+    futures_util::future::join_all(settled).await.into_iter().for_each(|settled| settled.unwrap());
+    assert!(other.history(noon()).await.unwrap().open_intents.is_empty());
+}
+
+#[tokio::test]
+async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path()).await.unwrap();
+    let mut rng = StdRng::seed_from_u64(11);
+    for number in 0..40 {
+        let some = (0..5).filter(|_| rng.random_bool(0.7)).collect::<Vec<_>>();
+        let text = |n: &i32| SourceText {
+            path: format!("{n}.yaml").into(),
+            bytes: format!("# {}\n", number / (n + 2)).into_bytes(),
+        };
+        let texts: Arc<[SourceText]> = some.iter().map(text).collect();
+        let desired = Desired { revision: Revision(format!("r{number}")), ..Desired::default() };
+        journal.keep_revision(&desired, &texts, noon()).await.unwrap();
+        if number % 3 == 0 {
+            journal.close().await;
+            journal = Journal::open(dir.path()).await.unwrap();
+        }
+        let good = journal.good_revision().await.unwrap().unwrap();
+        assert_eq!((good.revision, good.texts), (desired.revision, texts));
+    }
+}
+
+#[tokio::test]
 async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path()).await.unwrap();
     let texts = [SourceText { path: "vms.yaml".into(), bytes: b"kind: Tier\n# canary-secret\n".to_vec() }];
+    let none: Arc<[SourceText]> = Arc::new([]);
     let plain = Desired { revision: Revision("r1".into()), ..Desired::default() };
-    journal.keep_revision(&plain, &texts[..0], noon()).await.unwrap();
+    journal.keep_revision(&plain, &none, noon()).await.unwrap();
     assert_eq!(journal.good_revision().await.unwrap().unwrap().revision, plain.revision);
 
     let mut vm = crate::fixtures::spec("a");
     vm.cloud_init = Some(CloudInit::Inline(Secret::new("canary-secret".into())));
     let mut inline = Desired { revision: Revision("r2".into()), ..Desired::default() };
     inline.vms.insert(vm.key.clone(), vm);
-    journal.keep_revision(&inline, &texts, noon()).await.unwrap();
+    journal.keep_revision(&inline, &Arc::from(texts), noon()).await.unwrap();
     assert!(journal.good_revision().await.unwrap().is_none());
     journal.close().await;
     for file in std::fs::read_dir(dir.path()).unwrap() {

@@ -224,7 +224,7 @@ impl Memory {
 
 pub fn config(vm: &mut ObservedVm) -> &mut VmConfig {
     match &mut vm.config {
-        Config::Readable(config) => config,
+        Config::Readable(config) => Arc::make_mut(config),
         Config::Unreadable(_) => unreachable!("test VMs are readable"),
     }
 }
@@ -252,7 +252,7 @@ fn made(create: &CreateVm) -> ObservedVm {
         handle: "".into(),
         name: create.name.as_str().into(),
         placed: Placed { host: Some("host-1".into()), ..Placed::default() },
-        config: Config::Readable(Box::new(VmConfig {
+        config: Config::Readable(Arc::new(VmConfig {
             cpus: create.cpus,
             memory: create.memory,
             firmware: create.firmware,

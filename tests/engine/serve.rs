@@ -198,3 +198,55 @@ async fn a_failing_step_is_tried_again_ever_more_rarely() {
     assert_eq!(vc.calls().iter().filter(|call| *call == "default/web Create").count(), 1);
     serve.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_at_rest_is_planned_once_and_again_as_soon_as_anything_moves() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let session = session(dir.path(), &vc, Manage::Enforce);
+    let clock = session.clock().clone();
+    let mut serve = Serve::with(session, |reconciler| reconciler).await;
+    serve.until("both made", in_sync(2)).await;
+    // The source settles, and what is known before the answers becomes the same as the answers.
+    let rest = serve.cycles(5).await;
+    clock.advance(Duration::from_secs(10));
+    let later = serve.cycles(4).await;
+    assert!(later.last_cycle > rest.last_cycle && later.planned_at == rest.planned_at, "{later:#?}");
+
+    config(vc.vms.lock().unwrap().get_mut(&own_id("web")).unwrap()).memory = Bytes::gib(1);
+    let moved = serve.until("planned again", |status| status.planned_at > rest.planned_at).await;
+    assert!(moved.planned_at > rest.planned_at);
+    serve.until("healed", |status| in_sync(2)(status) && status.running.is_empty()).await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(4));
+
+    let rest = serve.cycles(5).await;
+    clock.advance(Duration::from_hours(2));
+    serve.until("planned again after an hour at most", |status| status.planned_at > rest.planned_at).await;
+    serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn grace_days_end_though_nothing_else_has_moved_for_days() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    write(dir.path(), "tier.yaml", &TIER.replace("graceDays: 0", "graceDays: 7"));
+    let vc = shared(Memory::new("vc"));
+    let session = session(dir.path(), &vc, Manage::Enforce);
+    let clock = session.clock().clone();
+    let mut serve = Serve::with(session, |reconciler| reconciler).await;
+    serve.until("both made", in_sync(2)).await;
+    fs::remove_file(dir.path().join("manifests/web.yaml")).unwrap();
+    let held = |status: &Status| status.plan.is_some_and(|plan| (plan.steps, plan.blocked, plan.in_sync) == (0, 1, 1));
+    serve.until("retired", |status| held(status) && status.running.is_empty()).await;
+    let rest = serve.cycles(6).await;
+    assert!(vc.vm(&own_id("web")).is_some(), "{rest:#?}");
+    // Less than the hour after which all is planned again.
+    clock.advance(Duration::from_hours(7 * 24) - Duration::from_mins(20));
+    let waiting = serve.cycles(3).await;
+    assert!(held(&waiting) && vc.vm(&own_id("web")).is_some());
+    clock.advance(Duration::from_mins(30));
+    serve.until("deleted", in_sync(1)).await;
+    assert!(vc.vm(&own_id("web")).is_none());
+    serve.end().await;
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -199,12 +200,13 @@ fn remember(input: &mut Input, lines: &HistoryLines) {
         let then = EndpointInventory { generation: 6, taken_at: input.now - SignedDuration::from_mins(1), view };
         let last = memory::remember(None, &then, INSTALLATION, true).expect("a whole inventory is remembered");
         let known = world.history.last.entry(endpoint).or_insert_with(|| last.clone());
-        known.vms.retain(|vm| !last.vms.iter().any(|older| older.id == vm.id));
-        known.vms.extend(last.vms);
-        known.vms.sort_by(|a, b| a.id.cmp(&b.id));
+        let known = Arc::make_mut(&mut known.vms);
+        known.retain(|vm| !last.vms.iter().any(|older| older.id == vm.id));
+        known.extend(last.vms.iter().cloned());
+        known.sort_by(|a, b| a.id.cmp(&b.id));
     }
     let missing: Vec<_> = lines.missing_once.iter().map(|key| terse::own_id_of(key)).collect();
-    for vm in world.history.last.values_mut().flat_map(|last| &mut last.vms) {
+    for vm in world.history.last.values_mut().flat_map(|last| Arc::make_mut(&mut last.vms)) {
         vm.missing_once = missing.contains(&vm.id);
     }
     input.history = world.history;

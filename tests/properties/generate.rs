@@ -1,6 +1,7 @@
 //! Random fleets on three endpoints, and what may befall an inventory.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -420,7 +421,7 @@ pub fn shuffled(input: &Input, seed: u64) -> Input {
         }
     }
     for last in input.history.last.values_mut() {
-        turn(&mut last.vms, seed);
+        turn(Arc::make_mut(&mut last.vms).as_mut_slice(), seed);
     }
     input
 }

@@ -82,6 +82,22 @@ proptest! {
     }
 
     #[test]
+    fn a_plan_is_the_same_again_until_it_says_that_it_may_be_another(scene in scene(), outage in outages(), rounds in 0usize..3) {
+        let mut input = scene.input();
+        settle(&mut input, rounds);
+        outage.strike(&mut input);
+        let (plan, until) = input.plan_for();
+        let then = Input { now: until.unwrap_or(input.now + SignedDuration::from_hours(24 * 400)), ..input.clone() };
+        let just_before = Input { now: then.now - SignedDuration::from_secs(1), ..input.clone() };
+        if just_before.now > input.now {
+            prop_assert_eq!(json(&plan), json(&just_before.plan()));
+        }
+        if until.is_some_and(|until| until > input.now) {
+            prop_assert_ne!(json(&plan), json(&then.plan()));
+        }
+    }
+
+    #[test]
     fn every_fleet_settles(scene in scene(), outage in outages()) {
         let mut input = scene.input();
         outage.strike(&mut input);

@@ -206,7 +206,7 @@ fn an_approval_is_void_once_the_vm_has_changed() {
     let shown = life.plan();
     life.input.approvals.insert(shown.approval.expect("an approval helps").short().to_owned());
     if let tierwright::model::Config::Readable(config) = &mut life.world.vm("vc-prod", "app-002").config {
-        config.disks[0].size = Bytes::gib(500);
+        std::sync::Arc::make_mut(config).disks[0].size = Bytes::gib(500);
     }
     assert!(life.plan().steps.is_empty(), "what was approved is not what is there now");
 }

@@ -190,7 +190,7 @@ impl Deployed {
         };
         let handle: Arc<str> = format!("vm-{}", &own_id.as_str()[..8.min(own_id.as_str().len())]).into();
         let vm =
-            ObservedVm { id: own_id, handle, name: name.into(), placed, config: Config::Readable(Box::new(config)) };
+            ObservedVm { id: own_id, handle, name: name.into(), placed, config: Config::Readable(Arc::new(config)) };
         Self { vm, mark: None }
     }
 
@@ -245,7 +245,7 @@ impl Deployed {
     /// Its configuration, to change it behind tierwright's back.
     pub fn config(&mut self) -> &mut VmConfig {
         match &mut self.vm.config {
-            Config::Readable(config) => config,
+            Config::Readable(config) => Arc::make_mut(config),
             Config::Unreadable(why) => panic!("this VM cannot be read: {why}"),
         }
     }
@@ -368,6 +368,11 @@ pub struct Input {
 impl Input {
     /// Borrows it as the planner wants it.
     pub fn plan(&self) -> tierwright::plan::Plan {
+        self.plan_for().0
+    }
+
+    /// The plan, and until when it stands if nothing but the time moves.
+    pub fn plan_for(&self) -> (tierwright::plan::Plan, Option<jiff::Timestamp>) {
         let user_data = user_data(&self.desired);
         let input = PlanInput {
             now: self.now,
@@ -379,7 +384,9 @@ impl Input {
             approvals: &self.approvals,
             user_data: &user_data,
         };
-        tierwright::plan::plan(&input)
+        let plan = tierwright::plan::plan(&input);
+        let until = tierwright::plan::lasts_until(&input, &plan);
+        (plan, until)
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Machine<'a> {
 impl Machine<'_> {
     pub fn config(&mut self) -> &mut VmConfig {
         match &mut self.vm.config {
-            tierwright::model::Config::Readable(config) => config,
+            tierwright::model::Config::Readable(config) => std::sync::Arc::make_mut(config),
             tierwright::model::Config::Unreadable(why) => panic!("changed without being read: {why}"),
         }
     }

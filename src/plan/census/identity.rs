@@ -54,7 +54,7 @@ impl<'a> Census<'a> {
             let mut held = Held::default();
             let own = self.seen.iter().enumerate().filter(|(_, seen)| seen.kind != SeenKind::Clone);
             held.live = own.filter_map(|(position, seen)| Some((seen.identity()?, position))).collect();
-            for vm in self.history.last.values().flat_map(|last| &last.vms) {
+            for vm in self.history.last.values().flat_map(|last| last.vms.iter()) {
                 if let Some(owned) = &vm.owned {
                     held.past.push((owned.identity, &owned.key));
                     let highest = held.generations.entry(&vm.id).or_default();

@@ -29,7 +29,7 @@ pub(super) struct Surroundings {
 pub(super) fn vm(around: &Surroundings, system: &System, machine: &Result<Machine, String>, vhds: &Vhds) -> ObservedVm {
     let config = match machine {
         Ok(machine) => config(around, system, machine, vhds)
-            .map_or_else(Config::Unreadable, |config| Config::Readable(Box::new(config))),
+            .map_or_else(Config::Unreadable, |config| Config::Readable(Arc::new(config))),
         Err(why) => Config::Unreadable(why.clone()),
     };
     // The name in the settings is the newer one while a change is under way.
@@ -167,6 +167,7 @@ pub(super) fn mark_shared(vms: &mut [ObservedVm]) {
     }
     for vm in vms {
         let Config::Readable(config) = &mut vm.config else { continue };
+        let config = Arc::make_mut(config);
         for disk in &mut config.disks {
             let twice = file_of(disk).and_then(|file| users.get(&file)).is_some_and(|count| *count > 1);
             disk.shared |= twice;

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 
 use super::fault::Failure;
@@ -20,6 +19,9 @@ const READ_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Idle connections are dropped before a server or proxy does, whose close might cross a call on its way.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Room made for an answer before it comes: a page of an inventory.
+const ROOM: usize = 8 << 20;
 
 /// One server.
 #[derive(Debug)]
@@ -101,8 +103,10 @@ fn endpoint_url(text: &str) -> Result<String, Failure> {
     Ok(url.into())
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Bytes, Failure> {
-    let mut body = BytesMut::new();
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    // Room for what is announced; nothing is believed of it, and nothing large is made for the announcement alone.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let mut body = Vec::with_capacity(announced.min(ROOM));
     while let Some(chunk) = response
         .chunk()
         .await
@@ -113,7 +117,7 @@ async fn read(mut response: reqwest::Response) -> Result<Bytes, Failure> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(body)
 }
 
 fn sort(error: reqwest::Error) -> Failure {

@@ -10,6 +10,8 @@
 //! A list is only believed whole when, from the root folder down, everything that something claims to hold was told of:
 //! datacenters, folders, clusters, hosts, pools, VMs. Nothing here waits for a guest.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ use super::soap::Moref;
 use super::tree::{self, Entity, Tree};
 use super::{capabilities, find};
 use crate::inventory::{Image, Known, Missing, Observed};
-use crate::model::{Config, ObservedVm, OwnId, Placed};
+use crate::model::{Config, ObservedVm, OwnId, Placed, Words};
 
 /// Heavy properties are read of all VMs at least so often, should a server not move `changeVersion` for some change.
 const ALL_EVERY: Duration = Duration::from_hours(1);
@@ -33,25 +35,91 @@ const ALL_EVERY: Duration = Duration::from_hours(1);
 /// What was read before, so that not everything is read again.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    heavy: HashMap<Moref, (String, Arc<Heavy>)>,
+    /// All VMs of the last listing, templates included, by reference.
+    listed: Vec<Remembered>,
+    /// VMs of earlier listings that were not in a later one: where each was last seen.
+    left: HashMap<OwnId, Moref>,
     /// When all was last read.
     all_at: Option<Instant>,
-    /// Where each VM was last seen, for direct reads by id.
-    pub seen: HashMap<OwnId, Moref>,
-    /// VMs and templates by name, for those that serve as images.
-    pub images: HashMap<Arc<str>, Vec<Moref>>,
+}
+
+/// One VM of a listing. What it holds is shared with what was told of it.
+#[derive(Debug)]
+struct Remembered {
+    /// Value of its reference.
+    vm: Arc<str>,
+    id: OwnId,
+    name: Arc<str>,
+    /// Empty: the server does not tell.
+    change_version: Box<str>,
+    heavy: Option<Heavy>,
+}
+
+/// References in an order that is quick to find: numbers at the end of `vm-9` and `vm-10` come in their own order.
+fn order(one: &str, other: &str) -> Ordering {
+    (one.len(), one).cmp(&(other.len(), other))
+}
+
+impl Memory {
+    fn get(&self, vm: &str) -> Option<&Remembered> {
+        let at = self.listed.binary_search_by(|known| order(&known.vm, vm)).ok()?;
+        self.listed.get(at)
+    }
+
+    /// Where a VM was last seen, for direct reads by id.
+    pub(super) fn last_seen(&self, id: &OwnId) -> Option<Moref> {
+        let listed = self.listed.iter().find(|known| known.id == *id).map(Remembered::moref);
+        listed.or_else(|| self.left.get(id).cloned())
+    }
+
+    /// VMs and templates of a name, for those that serve as images.
+    pub(super) fn called(&self, name: &str) -> Vec<Moref> {
+        self.listed.iter().filter(|known| *known.name == *name).map(Remembered::moref).collect()
+    }
+
+    fn remember(&mut self, vms: Vec<Vm>) {
+        let mut listed: Vec<Remembered> = vms.into_iter().map(Remembered::from).collect();
+        listed.sort_by(|a, b| order(&a.vm, &b.vm));
+        let before = std::mem::replace(&mut self.listed, listed);
+        for known in before {
+            if self.get(&known.vm).is_none_or(|now| now.id != known.id) {
+                self.left.insert(known.id.clone(), known.moref());
+            }
+        }
+    }
+}
+
+impl Remembered {
+    fn moref(&self) -> Moref {
+        Moref { kind: Cow::Borrowed(VM), value: Arc::clone(&self.vm) }
+    }
+}
+
+impl std::convert::From<Vm> for Remembered {
+    fn from(Vm { light, heavy }: Vm) -> Self {
+        let light = *light;
+        Self { vm: light.moref.value, id: light.id, name: light.name, change_version: light.change_version, heavy }
+    }
+}
+
+const VM: &str = "VirtualMachine";
+
+/// One VM as far as it is read.
+struct Vm {
+    light: Box<Light>,
+    heavy: Option<Heavy>,
 }
 
 /// One object of the big answer.
 enum Item {
-    Vm(Box<Light>, Option<Box<Heavy>>),
+    Vm(Vm),
     Other(Box<Entity>),
 }
 
-fn item(object: &Object<'_, '_>) -> Option<Item> {
+fn item(object: &Object<'_>, words: &mut Words) -> Option<Item> {
     match convert::light(object) {
-        Some(light) => Some(Item::Vm(Box::new(light), convert::heavy(object).map(Box::new))),
-        None => tree::entity(object).map(|entity| Item::Other(Box::new(entity))),
+        Some(light) => Some(Item::Vm(Vm { light: Box::new(light), heavy: convert::heavy(object, words) })),
+        None => tree::entity(object, words).map(|entity| Item::Other(Box::new(entity))),
     }
 }
 
@@ -75,7 +143,7 @@ pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[Known]
 
 async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[Known]) -> Result<Observed, Failure> {
     let all = memory.all_at.is_none_or(|at| at.elapsed() > ALL_EVERY);
-    let kinds: Vec<&str> = std::iter::once("VirtualMachine").chain(tree::KINDS.iter().copied()).collect();
+    let kinds: Vec<&str> = std::iter::once(VM).chain(tree::KINDS.iter().copied()).collect();
     let view = find::view_of(door, session, &kinds).await?;
     let items = read_view(door, session, &view, all).await;
     find::drop_view(door, session, &view).await;
@@ -86,10 +154,15 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
         memory.all_at = Some(crate::clock::instant());
     }
     let mut observed = reading.observed(session);
-    memory.remember(&reading);
-    let listed: HashSet<&OwnId> = reading.vms.iter().map(|light| &light.id).collect();
+    let unlisted: Vec<&Known> = if known.is_empty() {
+        Vec::new()
+    } else {
+        let listed: HashSet<&OwnId> = reading.vms.iter().map(|vm| &vm.light.id).collect();
+        known.iter().filter(|known| !listed.contains(&known.id)).collect()
+    };
+    memory.remember(reading.vms);
     let mut missing = BTreeMap::new();
-    for known in known.iter().filter(|known| !listed.contains(&known.id)) {
+    for known in unlisted {
         let answer = match find::missing(door, session, memory, known).await {
             Err(failure) if failure.is_not_authenticated() => return Err(failure),
             Err(failure) => Missing::Unknown(failure.to_string()),
@@ -106,58 +179,30 @@ async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> R
     if all {
         paths.extend(HEAVY);
     }
-    let mut wanted = vec![Wanted { kind: "VirtualMachine", paths: &paths }];
+    let mut wanted = vec![Wanted { kind: VM, paths: &paths }];
     wanted.extend(tree::WANTED);
-    property::read(door, session, &wanted, &From::Rooted(view, &session.content.root_folder), item).await
-}
-
-impl Memory {
-    fn remember(&mut self, reading: &Reading) {
-        self.seen.extend(reading.vms.iter().map(|light| (light.id.clone(), light.moref.clone())));
-        self.images.clear();
-        for light in &reading.vms {
-            self.images.entry(Arc::clone(&light.name)).or_default().push(light.moref.clone());
-        }
-        self.heavy = reading
-            .vms
-            .iter()
-            .filter(|light| !light.change_version.is_empty())
-            .filter_map(|light| {
-                let heavy = reading.heavy.get(&light.moref)?;
-                Some((light.moref.clone(), (light.change_version.clone(), Arc::clone(heavy))))
-            })
-            .collect();
-    }
+    property::read_facts(door, session, &wanted, &From::Rooted(view, &session.content.root_folder), item).await
 }
 
 /// One reading, being completed.
 struct Reading {
-    vms: Vec<Light>,
-    heavy: HashMap<Moref, Arc<Heavy>>,
+    vms: Vec<Vm>,
     tree: Tree,
     /// What something claims and nothing tells of.
-    lost: Vec<Moref>,
+    lost: BTreeSet<Moref>,
 }
 
 impl Reading {
     fn sort(items: Vec<Item>) -> Self {
-        let mut reading = Self { vms: Vec::new(), heavy: HashMap::new(), tree: Tree::default(), lost: Vec::new() };
+        let mut vms = Vec::with_capacity(items.len());
         let mut entities = Vec::new();
         for item in items {
             match item {
-                Item::Vm(light, heavy) => reading.add(light, heavy),
+                Item::Vm(vm) => vms.push(vm),
                 Item::Other(entity) => entities.push(*entity),
             }
         }
-        reading.tree = Tree::new(entities);
-        reading
-    }
-
-    fn add(&mut self, light: Box<Light>, heavy: Option<Box<Heavy>>) {
-        if let Some(heavy) = heavy {
-            self.heavy.insert(light.moref.clone(), Arc::from(heavy));
-        }
-        self.vms.push(*light);
+        Self { vms, tree: Tree::new(entities), lost: BTreeSet::new() }
     }
 
     /// What folders, clusters and pools claim and the view did not show: made a moment ago, or left out. What turns up
@@ -165,31 +210,28 @@ impl Reading {
     async fn ask_again(&mut self, door: &Door, session: &Session) -> Result<(), Failure> {
         let root = &session.content.root_folder;
         let paths: Vec<_> = LIGHT.iter().chain(HEAVY).copied().collect();
-        let mut wanted = vec![Wanted { kind: "VirtualMachine", paths: &paths }];
+        let mut wanted = vec![Wanted { kind: VM, paths: &paths }];
         wanted.extend(tree::WANTED);
         let mut asked = BTreeSet::new();
         loop {
-            let unseen: BTreeSet<Moref> =
-                self.unseen(root).into_iter().filter(|moref| !asked.contains(moref)).collect();
-            if unseen.is_empty() {
-                break;
+            self.lost = self.unseen(root);
+            let list: Vec<Moref> = self.lost.difference(&asked).cloned().collect();
+            if list.is_empty() {
+                return Ok(());
             }
-            let list: Vec<Moref> = unseen.iter().cloned().collect();
-            asked.extend(unseen);
-            for item in property::read(door, session, &wanted, &From::Objects(&list), item).await? {
+            for item in property::read_facts(door, session, &wanted, &From::Objects(&list), item).await? {
                 match item {
-                    Item::Vm(light, heavy) => self.add(light, heavy),
+                    Item::Vm(vm) => self.vms.push(vm),
                     Item::Other(entity) => self.tree.add(*entity),
                 }
             }
+            asked.extend(list);
         }
-        self.lost = self.unseen(root).into_iter().collect();
-        Ok(())
     }
 
     /// The root, and what something claims, as far as nothing told of it.
     fn unseen(&self, root: &Moref) -> BTreeSet<Moref> {
-        let vms: HashSet<&Moref> = self.vms.iter().map(|light| &light.moref).collect();
+        let vms: HashSet<&Moref> = self.vms.iter().map(|vm| &vm.light.moref).collect();
         self.tree
             .claims()
             .chain(std::iter::once(root))
@@ -201,44 +243,45 @@ impl Reading {
     /// Heavy properties of the VMs whose configuration changed, from memory for the rest.
     async fn read_heavy(&mut self, door: &Door, session: &Session, memory: &Memory) -> Result<(), Failure> {
         let mut stale = Vec::new();
-        for light in &self.vms {
-            if self.heavy.contains_key(&light.moref) {
-                continue;
-            }
-            match memory.heavy.get(&light.moref) {
-                Some((version, heavy)) if *version == light.change_version => {
-                    self.heavy.insert(light.moref.clone(), Arc::clone(heavy));
-                }
-                _ => stale.push(light.moref.clone()),
+        for Vm { light, heavy } in self.vms.iter_mut().filter(|vm| vm.heavy.is_none()) {
+            let known = memory.get(&light.moref.value).filter(|known| !known.change_version.is_empty());
+            *heavy = known.filter(|known| known.change_version == light.change_version).and_then(|it| it.heavy.clone());
+            if heavy.is_none() {
+                stale.push(light.moref.clone());
             }
         }
-        let wanted = [Wanted { kind: "VirtualMachine", paths: HEAVY }];
-        let read = property::read(door, session, &wanted, &From::Objects(&stale), convert::heavy).await?;
-        self.heavy.extend(read.into_iter().map(|heavy| (heavy.moref.clone(), Arc::new(heavy))));
+        let wanted = [Wanted { kind: VM, paths: HEAVY }];
+        let named =
+            |object: &Object<'_>, words: &mut Words| Some((object.moref.clone(), convert::heavy(object, words)?));
+        let read = property::read_facts(door, session, &wanted, &From::Objects(&stale), named).await?;
+        let mut read: HashMap<Moref, Heavy> = read.into_iter().collect();
+        for vm in self.vms.iter_mut().filter(|vm| vm.heavy.is_none()) {
+            vm.heavy = read.remove(&vm.light.moref);
+        }
         Ok(())
     }
 
-    fn observed(&self, session: &Session) -> Observed {
+    fn observed(&mut self, session: &Session) -> Observed {
         let networks = self.tree.network_names();
+        let mut places = Places::of(&self.tree);
         let mut catalog = self.tree.catalog();
         let mut vms = Vec::with_capacity(self.vms.len());
-        for light in &self.vms {
-            let heavy = self.heavy.get(&light.moref);
+        for Vm { light, heavy } in &mut self.vms {
             if light.template
-                && let Some(heavy) = heavy
+                && let Some(Heavy { config, .. }) = heavy
             {
                 catalog.images.push(Image {
                     source: Arc::clone(&light.name),
-                    datacenter: self.datacenter(light),
-                    disks: heavy.disks.iter().map(|disk| disk.size).collect(),
-                    firmware: Some(heavy.firmware),
+                    datacenter: places.of_vm(light).datacenter,
+                    disks: config.disks.iter().map(|disk| disk.size).collect(),
+                    firmware: Some(config.firmware),
                 });
                 // A template is an image; it is a VM of ours only when it carries a mark.
-                if heavy.mark.is_none() {
+                if config.mark.is_none() {
                     continue;
                 }
             }
-            vms.push(self.vm(light, convert::config(light, heavy.map(AsRef::as_ref), &networks)));
+            vms.push(vm(&mut places, light, convert::config(light, heavy.as_mut(), &networks)));
         }
         vms.sort_by(|a, b| (&a.id, &a.handle).cmp(&(&b.id, &b.handle)));
         catalog.images.sort_by(|a, b| (&a.source, &a.datacenter).cmp(&(&b.source, &b.datacenter)));
@@ -252,43 +295,74 @@ impl Reading {
     }
 
     fn incomplete(&self) -> Option<String> {
-        let lost = (!self.lost.is_empty())
-            .then(|| format!("{} things that others hold are not told of, such as {}", self.lost.len(), self.lost[0]));
+        let lost = self
+            .lost
+            .first()
+            .map(|first| format!("{} things that others hold are not told of, such as {first}", self.lost.len()));
         match (lost, self.tree.gaps()) {
             (Some(lost), Some(gaps)) => Some(format!("{lost}; {gaps}")),
             (lost, gaps) => lost.or(gaps),
         }
     }
+}
 
-    fn vm(&self, light: &Light, config: Config) -> ObservedVm {
-        vm(&self.tree, light, config)
+/// Where VMs are, by what they stand in and on: a few of each, so every name is looked up and kept once.
+pub(super) struct Places<'t> {
+    tree: &'t Tree,
+    hosts: HashMap<Moref, Place>,
+    folders: HashMap<Moref, Place>,
+}
+
+/// What a host or a folder says of where a VM on it is.
+#[derive(Clone, Default)]
+struct Place {
+    host: Option<Arc<str>>,
+    cluster: Option<Arc<str>>,
+    folder: Option<Arc<str>>,
+    datacenter: Option<Arc<str>>,
+}
+
+impl<'t> Places<'t> {
+    pub(super) fn of(tree: &'t Tree) -> Self {
+        Self { tree, hosts: HashMap::new(), folders: HashMap::new() }
     }
 
-    fn datacenter(&self, light: &Light) -> Option<Arc<str>> {
-        let parent = light.parent.as_ref().or(light.vapp.as_ref())?;
-        self.tree.datacenter(parent).map(|found| Arc::clone(&found.name))
+    fn of_vm(&mut self, light: &Light) -> Placed {
+        let host = light.host.as_ref().map(|host| Self::once(self.tree, &mut self.hosts, host)).unwrap_or_default();
+        // A VM in a vApp has no folder; the vApp still tells the datacenter.
+        let inside = light.parent.as_ref().or(light.vapp.as_ref());
+        let inside = inside.map(|inside| Self::once(self.tree, &mut self.folders, inside));
+        let folder = inside.as_ref().filter(|_| light.parent.is_some()).and_then(|inside| inside.folder.clone());
+        let datacenter = match inside {
+            Some(inside) => inside.datacenter,
+            None => host.datacenter,
+        };
+        Placed { host: host.host, cluster: host.cluster, folder, datacenter }
+    }
+
+    fn once(tree: &Tree, known: &mut HashMap<Moref, Place>, moref: &Moref) -> Place {
+        if let Some(place) = known.get(moref) {
+            return place.clone();
+        }
+        let name = |entity: &Entity| Arc::clone(&entity.name);
+        let place = Place {
+            host: tree.get(moref).map(name),
+            cluster: tree.cluster(moref).map(name),
+            folder: tree.vm_folder_path(moref).filter(|path| !path.is_empty()).map(Into::into),
+            datacenter: tree.datacenter(moref).map(name),
+        };
+        known.insert(moref.clone(), place.clone());
+        place
     }
 }
 
 /// A VM with its place.
-pub(super) fn vm(tree: &Tree, light: &Light, config: Config) -> ObservedVm {
-    let parent = light.parent.as_ref();
-    let name = |entity: &Entity| Arc::clone(&entity.name);
-    let host = light.host.as_ref();
-    let inside = parent.or(light.vapp.as_ref()).or(host);
+pub(super) fn vm(places: &mut Places<'_>, light: &Light, config: Config) -> ObservedVm {
     ObservedVm {
         id: light.id.clone(),
         handle: Arc::clone(&light.moref.value),
         name: Arc::clone(&light.name),
-        placed: Placed {
-            host: host.and_then(|host| tree.get(host)).map(name),
-            cluster: host.and_then(|host| tree.cluster(host)).map(name),
-            folder: parent
-                .and_then(|folder| tree.vm_folder_path(folder))
-                .filter(|path| !path.is_empty())
-                .map(Into::into),
-            datacenter: inside.and_then(|moref| tree.datacenter(moref)).map(name),
-        },
+        placed: places.of_vm(light),
         config,
     }
 }

@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use super::device::{self, NetworkNames};
+use super::device::{self, Card, NetworkNames};
 use super::names::unescape;
 use super::property::Object;
 use super::soap::Moref;
 use crate::model::{
-    Bytes, Config, Firmware, GuestAgent, GuestOs, Hot, NetworkTarget, ObservedDisk, ObservedNic, OwnId, PowerState,
-    VmConfig,
+    Bytes, Config, Firmware, GuestAgent, GuestOs, Hot, ObservedNic, OwnId, PowerState, VmConfig, Words,
 };
 use crate::xml::Element;
 
@@ -61,7 +60,7 @@ pub(super) struct Light {
     pub host: Option<Moref>,
     pub template: bool,
     /// Empty: the server does not tell.
-    pub change_version: String,
+    pub change_version: Box<str>,
     pub power: PowerState,
     question: Option<String>,
     pub guest_agent: GuestAgent,
@@ -78,33 +77,18 @@ impl Light {
     }
 }
 
-/// What is read of a VM when its configuration changed. Networks are still as the devices name them.
+/// What is read of a VM when its configuration changed.
 #[derive(Debug, Clone)]
 pub(super) struct Heavy {
-    pub moref: Moref,
-    pub cpus: u32,
-    pub memory: Bytes,
-    pub firmware: Firmware,
-    guest_os: GuestOs,
-    hot: Hot,
-    pub disks: Vec<ObservedDisk>,
-    nics: Vec<Nic>,
-    pub mark: Option<String>,
-}
-
-/// A NIC before its network's name is known.
-#[derive(Debug, Clone)]
-struct Nic {
-    /// As it is while the VM runs.
-    running: ObservedNic,
-    /// Is it connected once the VM is started?
-    starts_connected: bool,
-    port_group: Option<String>,
-    opaque: Option<String>,
+    /// All of the configuration. What the light part and the names of networks say stands in it as they last said it, and
+    /// [`config`] sets it right: so nothing is kept twice of a VM that stays as it is.
+    pub config: Arc<VmConfig>,
+    /// Of each NIC; `None` where nothing can change what the configuration says of them.
+    cards: Option<Arc<[Card]>>,
 }
 
 /// The light part of an object.
-pub(super) fn light(object: &Object<'_, '_>) -> Option<Light> {
+pub(super) fn light(object: &Object<'_>) -> Option<Light> {
     if object.moref.kind != "VirtualMachine" {
         return None;
     }
@@ -128,7 +112,7 @@ pub(super) fn light(object: &Object<'_, '_>) -> Option<Light> {
         vapp: object.reference("parentVApp"),
         host: object.reference("runtime.host"),
         template: template == Some("true"),
-        change_version: object.text("config.changeVersion").unwrap_or_default().to_owned(),
+        change_version: object.text("config.changeVersion").unwrap_or_default().into(),
         power: power(object.text("runtime.powerState")),
         question: object.get("runtime.question").map(question),
         guest_agent: match object.text("guest.toolsRunningStatus") {
@@ -157,7 +141,7 @@ fn question(element: &Element<'_>) -> String {
 }
 
 /// The heavy part of an object; `None` when the server gave none of it.
-pub(super) fn heavy(object: &Object<'_, '_>) -> Option<Heavy> {
+pub(super) fn heavy(object: &Object<'_>, words: &mut Words) -> Option<Heavy> {
     let devices = object.get("config.hardware.device")?;
     let count = |path: &str| object.text(path).and_then(|text| text.trim().parse::<u64>().ok());
     let flag = |path: &str| object.text(path) == Some("true");
@@ -169,43 +153,27 @@ pub(super) fn heavy(object: &Object<'_, '_>) -> Option<Heavy> {
         memory_increment: mebibytes("config.hotPlugMemoryIncrementSize"),
         ..Hot::default()
     };
-    device::hot_devices(devices, &mut hot);
-    Some(Heavy {
-        moref: object.moref.clone(),
+    let controllers = device::controllers(devices);
+    device::hot_devices(devices, &controllers, &mut hot);
+    let (nics, cards) = device::nics(devices, words);
+    let config = VmConfig {
         cpus: u32::try_from(count("config.hardware.numCPU")?).ok()?,
         memory: Bytes::mib(count("config.hardware.memoryMB")?),
         firmware: if object.text("config.firmware") == Some("efi") { Firmware::Uefi } else { Firmware::Bios },
         guest_os: guest_os(object.text("config.guestId").unwrap_or_default()),
+        power: PowerState::Unknown,
+        template: false,
+        disks: device::disks(devices, &controllers, words),
+        nics,
+        snapshots: false,
+        question: None,
+        guest_agent: GuestAgent::Unknown,
         hot,
-        disks: device::disks(devices),
-        nics: nics(devices),
         mark: object.get("config.extraConfig").and_then(mark),
-    })
-}
-
-fn nics(devices: &Element<'_>) -> Vec<Nic> {
-    let none = NetworkNames::default();
-    let running = device::nics(devices, &none, true);
-    let stopped = device::nics(devices, &none, false);
-    let backing = |slot: &str| {
-        let key = slot.to_owned();
-        device::each(devices)
-            .find(move |device| device::is_nic(device) && device.text_of("key").map(str::trim) == Some(key.as_str()))
-            .and_then(|device| device.child("backing"))
+        addresses: Vec::new(),
     };
-    let later = |nic: &ObservedNic, path: &[&str]| {
-        backing(&nic.slot).and_then(|backing| backing.path(path)).map(|id| id.trimmed().to_owned())
-    };
-    running
-        .into_iter()
-        .zip(stopped)
-        .map(|(running, stopped)| Nic {
-            port_group: later(&running, &["port", "portgroupKey"]),
-            opaque: later(&running, &["opaqueNetworkId"]),
-            running,
-            starts_connected: stopped.connected,
-        })
-        .collect()
+    let cards = cards.iter().any(Card::varies).then(|| cards.into());
+    Some(Heavy { config: Arc::new(config), cards })
 }
 
 /// Our mark. Everything else in there is somebody's, some of it secret (`guestinfo.userdata`), and is not looked at.
@@ -258,8 +226,8 @@ fn guest_os(id: &str) -> GuestOs {
     }
 }
 
-/// Both parts, put together.
-pub(super) fn config(light: &Light, heavy: Option<&Heavy>, networks: &NetworkNames) -> Config {
+/// Both parts, put together; the heavy one keeps the outcome.
+pub(super) fn config(light: &Light, heavy: Option<&mut Heavy>, networks: &NetworkNames) -> Config {
     if let Some(why) = &light.unreadable {
         return Config::Unreadable(why.clone());
     }
@@ -267,36 +235,37 @@ pub(super) fn config(light: &Light, heavy: Option<&Heavy>, networks: &NetworkNam
         return Config::Unreadable("the server gives no hardware".to_owned());
     };
     let running = light.power != PowerState::Stopped;
-    Config::Readable(Box::new(VmConfig {
-        cpus: heavy.cpus,
-        memory: heavy.memory,
-        firmware: heavy.firmware,
-        guest_os: heavy.guest_os,
-        power: light.power,
-        template: light.template,
-        disks: heavy.disks.clone(),
-        nics: heavy.nics.iter().map(|nic| named(nic, networks, running)).collect(),
-        snapshots: light.snapshots,
-        question: light.question.clone(),
-        guest_agent: light.guest_agent,
-        hot: heavy.hot,
-        mark: heavy.mark.clone(),
-        addresses: light.addresses.clone(),
-    }))
+    let cards = heavy.cards.as_deref().unwrap_or_default();
+    let nics_agree =
+        |nics: &[ObservedNic]| nics.iter().zip(cards).all(|(nic, card)| card.agrees(nic, running, networks));
+    if !light.agrees(&heavy.config) || !nics_agree(&heavy.config.nics) {
+        let config = Arc::make_mut(&mut heavy.config);
+        light.tell(config);
+        for (nic, card) in config.nics.iter_mut().zip(cards) {
+            card.tell(nic, running, networks);
+        }
+    }
+    Config::Readable(Arc::clone(&heavy.config))
 }
 
-fn named(nic: &Nic, networks: &NetworkNames, running: bool) -> ObservedNic {
-    let mut observed = nic.running.clone();
-    if !running {
-        observed.connected = nic.starts_connected;
+impl Light {
+    /// Does this configuration say what is so?
+    fn agrees(&self, config: &VmConfig) -> bool {
+        config.power == self.power
+            && config.template == self.template
+            && config.snapshots == self.snapshots
+            && config.guest_agent == self.guest_agent
+            && config.question == self.question
+            && config.addresses == self.addresses
     }
-    let name = nic
-        .port_group
-        .as_ref()
-        .and_then(|key| networks.port_groups.get(key))
-        .or_else(|| nic.opaque.as_ref().and_then(|id| networks.opaque.get(id)));
-    if let Some(name) = name {
-        observed.network = Some(NetworkTarget { name: name.clone(), vlan: None });
+
+    /// Makes it say so.
+    fn tell(&self, config: &mut VmConfig) {
+        config.power = self.power;
+        config.template = self.template;
+        config.snapshots = self.snapshots;
+        config.guest_agent = self.guest_agent;
+        config.question.clone_from(&self.question);
+        config.addresses.clone_from(&self.addresses);
     }
-    observed
 }

@@ -96,7 +96,7 @@ impl Work<'_> {
     ) -> Result<Vec<(i32, Moref)>, StepError> {
         let tree = self.tree().await?;
         let mut locators = Vec::new();
-        for (disk, found) in order.disks.iter().take(order.image_disks).zip(&image.heavy.disks) {
+        for (disk, found) in order.disks.iter().take(order.image_disks).zip(&image.heavy.config.disks) {
             let Some(name) = disk.storage.as_ref().filter(|name| order.placement.storage.as_ref() != Some(name)) else {
                 continue;
             };
@@ -113,7 +113,7 @@ impl Work<'_> {
 
     /// The template or VM of that name. Where it was seen last is tried first.
     async fn image(&self, name: &str, datacenter: &Moref) -> Result<Machine, StepError> {
-        let remembered: Vec<Moref> = self.memory.lock().await.images.get(name).cloned().unwrap_or_default();
+        let remembered = self.memory.lock().await.called(name);
         let here = |machine: &Machine, tree: &super::tree::Tree| {
             let light = &machine.light;
             *light.name == *name
@@ -163,7 +163,7 @@ impl Work<'_> {
             .within(|session| async move {
                 let view = find::vm_view(self.door, &session).await?;
                 let wanted = [Wanted { kind: "VirtualMachine", paths: &["name"] }];
-                let read = property::read(self.door, &session, &wanted, &From::View(&view), |object| {
+                let read = property::read(self.door, &session, &wanted, &From::View(&view), |object, _| {
                     Some((object.moref.clone(), super::names::unescape(object.text("name")?)))
                 })
                 .await;
@@ -225,10 +225,10 @@ impl Work<'_> {
     ) -> Result<Machine, StepError> {
         let mut spec = ConfigSpec::default();
         // What CloneVM_Task did not take over (a template's customization may forbid it) is set now.
-        if machine.heavy.cpus != order.cpus {
+        if machine.heavy.config.cpus != order.cpus {
             spec.cpus = Some(order.cpus);
         }
-        if machine.heavy.memory != order.memory {
+        if machine.heavy.config.memory != order.memory {
             spec.memory = Some(order.memory);
         }
         let mut mark =
@@ -269,7 +269,7 @@ impl Work<'_> {
         mark: &mut Mark,
     ) -> Result<Vec<DeviceChange>, StepError> {
         let mut changes = Vec::new();
-        let found = &machine.heavy.disks;
+        let found = &machine.heavy.config.disks;
         if found.len() != order.image_disks {
             let why = format!("the image brought {} disks, the order counts on {}", found.len(), order.image_disks);
             return Err(self.error("ReconfigVM_Task", ErrorKind::Conflict, why));

@@ -16,7 +16,7 @@ impl Work<'_> {
         let id = self.id();
         let Some(machine) = self.look(&id).await? else { return self.is_really_gone().await };
         self.may_go(&machine, disks)?;
-        let files: Vec<&str> = machine.heavy.disks.iter().filter_map(|disk| disk.file.as_deref()).collect();
+        let files: Vec<&str> = machine.heavy.config.disks.iter().filter_map(|disk| disk.file.as_deref()).collect();
         self.check_unused(&machine, &files).await?;
         let request = Request::new("Destroy_Task", machine.moref(), |_| {})
             .map_err(|error| self.failed("Destroy_Task")(error.into()))?;
@@ -37,7 +37,7 @@ impl Work<'_> {
         let named = |disk: &ObservedDisk| {
             disks.iter().any(|at| at.slot == *disk.slot && (at.id.is_none() || at.id.as_deref() == disk.id.as_deref()))
         };
-        for disk in &machine.heavy.disks {
+        for disk in &machine.heavy.config.disks {
             if disk.shared {
                 return Err(refuse(format!("the disk at {} is shared", disk.slot)));
             }

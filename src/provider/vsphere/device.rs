@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::names::{datastore_of, unescape};
-use crate::model::{Bytes, Hot, NetworkTarget, ObservedDisk, ObservedNic};
+use crate::model::{Bytes, Hot, NetworkTarget, ObservedDisk, ObservedNic, Words};
 use crate::xml::Element;
 
 /// What a controller plugs.
@@ -66,6 +66,10 @@ impl Controller {
     }
 }
 
+/// Disk controllers by device key: few enough to be looked through.
+#[derive(Debug)]
+pub(super) struct Controllers(Vec<(i32, Controller)>);
+
 /// Looks up what a backing is connected to: port group keys and opaque network ids to names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NetworkNames {
@@ -75,9 +79,56 @@ pub(super) struct NetworkNames {
     pub opaque: HashMap<String, String>,
 }
 
+/// Types of device that are neither a controller of disks nor a disk nor a network card, and that every VM has. A type
+/// that is not known here is looked at, as something that may be any of these.
+pub(super) fn is_of_no_interest(kind: &str) -> bool {
+    matches!(
+        kind,
+        "VirtualPS2Controller"
+            | "VirtualPCIController"
+            | "VirtualSIOController"
+            | "VirtualKeyboard"
+            | "VirtualPointingDevice"
+            | "VirtualMachineVideoCard"
+            | "VirtualMachineVMCIDevice"
+            | "VirtualCdrom"
+            | "VirtualFloppy"
+    )
+}
+
+/// Is an element of that name, anywhere in `config.hardware.device`, looked at by anything here? What is not named is
+/// not even read from the answers of an inventory, so a field that is looked at below must stand here.
+pub(super) fn is_looked_at(name: &str) -> bool {
+    matches!(
+        name,
+        "VirtualDevice"
+            | "key"
+            | "controllerKey"
+            | "unitNumber"
+            | "busNumber"
+            | "sharedBus"
+            | "hotAddRemove"
+            | "capacityInBytes"
+            | "capacityInKB"
+            | "backing"
+            | "fileName"
+            | "uuid"
+            | "sharing"
+            | "parent"
+            | "macAddress"
+            | "deviceName"
+            | "port"
+            | "portgroupKey"
+            | "opaqueNetworkId"
+            | "connectable"
+            | "startConnected"
+            | "connected"
+    )
+}
+
 /// Disk controllers by device key.
-pub(super) fn controllers(devices: &Element<'_>) -> HashMap<i32, Controller> {
-    each(devices)
+pub(super) fn controllers(devices: &Element<'_>) -> Controllers {
+    let all = each(devices)
         .filter_map(|device| {
             let bus = Bus::of(device.xsi_type()?)?;
             let shared = device.text_of("sharedBus").is_some_and(|sharing| sharing != "noSharing");
@@ -91,23 +142,37 @@ pub(super) fn controllers(devices: &Element<'_>) -> HashMap<i32, Controller> {
                 Controller { bus, number: number(device, "busNumber")?, shares: shared, hot },
             ))
         })
-        .collect()
+        .collect();
+    Controllers(all)
+}
+
+impl Controllers {
+    fn get(&self, key: i32) -> Option<&Controller> {
+        self.0.iter().rev().find(|(known, _)| *known == key).map(|(_, controller)| controller)
+    }
+
+    /// The controller a device is plugged in at.
+    fn of(&self, device: &Element<'_>) -> Option<&Controller> {
+        self.get(number(device, "controllerKey")?)
+    }
 }
 
 /// Attached disks, in slot order.
-pub(super) fn disks(devices: &Element<'_>) -> Vec<ObservedDisk> {
-    let controllers = controllers(devices);
+pub(super) fn disks(devices: &Element<'_>, controllers: &Controllers, words: &mut Words) -> Vec<ObservedDisk> {
     let mut disks: Vec<_> = each(devices)
         .filter(|device| device.xsi_type() == Some("VirtualDisk"))
         .map(|device| {
-            let at = number(device, "controllerKey").and_then(|key| controllers.get(&key));
+            let at = controllers.of(device);
             let unit = number(device, "unitNumber").unwrap_or(-1);
             let order = at.map_or((Bus::Ide, i32::MAX, unit), |at| (at.bus, at.number, unit));
-            (order, disk(device, at, unit))
+            (order, disk(device, at, unit, words))
         })
         .collect();
     disks.sort_by_key(|(order, _)| *order);
-    disks.into_iter().map(|(_, disk)| disk).collect()
+    // Made to measure: collecting in place would keep the room of the order, for as long as the VM is known.
+    let mut sorted = Vec::with_capacity(disks.len());
+    sorted.extend(disks.into_iter().map(|(_, disk)| disk));
+    sorted
 }
 
 /// The slot of a device, as in a `.vmx` file.
@@ -118,7 +183,7 @@ pub(super) fn slot(controller: Option<&Controller>, unit: i32) -> String {
     }
 }
 
-fn disk(device: &Element<'_>, at: Option<&Controller>, unit: i32) -> ObservedDisk {
+fn disk(device: &Element<'_>, at: Option<&Controller>, unit: i32, words: &mut Words) -> ObservedDisk {
     let backing = device.child("backing");
     let fact = |name: &str| backing.and_then(|backing| backing.text_of(name)).filter(|text| !text.is_empty());
     let kind = backing.and_then(Element::xsi_type).unwrap_or_default();
@@ -127,9 +192,9 @@ fn disk(device: &Element<'_>, at: Option<&Controller>, unit: i32) -> ObservedDis
     let file = fact("fileName");
     ObservedDisk {
         id: fact("uuid").map(Into::into),
-        slot: slot(at, unit).into(),
+        slot: words.one(&slot(at, unit)),
         size: capacity(device),
-        storage: file.and_then(datastore_of).map(Into::into),
+        storage: file.and_then(datastore_of).map(|name| words.one(name)),
         file: file.map(Into::into),
         parent: backing.and_then(|backing| backing.path(&["parent", "fileName"])).map(|file| file.text.as_ref().into()),
         shared: raw || at.is_some_and(|at| at.shares) || fact("sharing").is_some_and(|word| word != "sharingNone"),
@@ -155,39 +220,101 @@ pub(super) fn is_nic_kind(kind: &str) -> bool {
     ) || kind.starts_with("VirtualVmxnet")
 }
 
-/// NICs, in slot order.
-pub(super) fn nics(devices: &Element<'_>, networks: &NetworkNames, running: bool) -> Vec<ObservedNic> {
-    let mut nics: Vec<_> = each(devices)
-        .filter(|device| is_nic(device))
-        .map(|device| (number(device, "key").unwrap_or_default(), nic(device, networks, running)))
-        .collect();
-    nics.sort_by_key(|(key, _)| *key);
-    nics.into_iter().map(|(_, nic)| nic).collect()
+/// What a NIC's connection follows from, besides what stands in its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Card {
+    /// Is it connected while the VM runs?
+    running: bool,
+    /// Is it connected once the VM is started? A powered-off VM's card is never connected; what counts is what it will be.
+    starting: bool,
+    /// What it is plugged in at, where that has a name of its own elsewhere.
+    port: Option<Port>,
 }
 
-fn nic(device: &Element<'_>, networks: &NetworkNames, running: bool) -> ObservedNic {
-    let connect = device.child("connectable");
-    let flag = |name: &str| connect.and_then(|connect| connect.text_of(name)).is_none_or(|text| text == "true");
-    ObservedNic {
-        slot: device.text_of("key").unwrap_or_default().trim().into(),
-        mac: device.text_of("macAddress").unwrap_or_default().to_ascii_lowercase().into(),
-        network: device.child("backing").and_then(|backing| network(backing, networks)),
-        // A powered-off VM's card is never connected; what counts is what it will be.
-        connected: flag("startConnected") && (!running || flag("connected")),
+/// Where a card is plugged in, as its backing says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Port {
+    /// Key of a distributed port group.
+    Group(Box<str>),
+    /// Id of an opaque network.
+    Opaque(Box<str>),
+}
+
+impl Card {
+    /// Is it connected, of a VM that runs or does not?
+    pub(super) const fn is_connected(&self, running: bool) -> bool {
+        if running { self.running } else { self.starting }
+    }
+
+    /// Can what a configuration says of its NIC change while the configuration stays?
+    pub(super) fn varies(&self) -> bool {
+        self.running != self.starting || self.port.is_some()
+    }
+
+    /// Does this NIC of a configuration say what is so?
+    pub(super) fn agrees(&self, nic: &ObservedNic, running: bool, networks: &NetworkNames) -> bool {
+        let named = nic.network.as_ref().map(|network| network.name.as_str());
+        nic.connected == self.is_connected(running)
+            && self.port.as_ref().is_none_or(|port| networks.of(port).map(String::as_str) == named)
+    }
+
+    /// Makes it say so.
+    pub(super) fn tell(&self, nic: &mut ObservedNic, running: bool, networks: &NetworkNames) {
+        nic.connected = self.is_connected(running);
+        if let Some(port) = &self.port {
+            nic.network = networks.of(port).map(|name| NetworkTarget { name: name.clone(), vlan: None });
+        }
     }
 }
 
-/// The network a card's backing names.
-pub(super) fn network(backing: &Element<'_>, networks: &NetworkNames) -> Option<NetworkTarget> {
+impl NetworkNames {
+    fn of(&self, port: &Port) -> Option<&String> {
+        match port {
+            Port::Group(key) => self.port_groups.get(&**key),
+            Port::Opaque(id) => self.opaque.get(&**id),
+        }
+    }
+}
+
+/// NICs of a running VM in slot order, and what their connections follow from.
+pub(super) fn nics(devices: &Element<'_>, words: &mut Words) -> (Vec<ObservedNic>, Vec<Card>) {
+    let mut nics: Vec<_> = each(devices)
+        .filter(|device| is_nic(device))
+        .map(|device| (number(device, "key").unwrap_or_default(), nic(device, words)))
+        .collect();
+    nics.sort_by_key(|(key, _)| *key);
+    let (mut sorted, mut cards) = (Vec::with_capacity(nics.len()), Vec::with_capacity(nics.len()));
+    for (_, (nic, card)) in nics {
+        sorted.push(nic);
+        cards.push(card);
+    }
+    (sorted, cards)
+}
+
+fn nic(device: &Element<'_>, words: &mut Words) -> (ObservedNic, Card) {
+    let connect = device.child("connectable");
+    let flag = |name: &str| connect.and_then(|connect| connect.text_of(name)).is_none_or(|text| text == "true");
+    let backing = device.child("backing");
+    let id = |path: &[&str]| backing.and_then(|backing| backing.path(path)).map(Element::trimmed);
+    let group = id(&["port", "portgroupKey"]).map(|key| Port::Group(key.into()));
+    let card = Card {
+        running: flag("startConnected") && flag("connected"),
+        starting: flag("startConnected"),
+        port: group.or_else(|| id(&["opaqueNetworkId"]).map(|id| Port::Opaque(id.into()))),
+    };
+    let nic = ObservedNic {
+        slot: words.one(device.text_of("key").unwrap_or_default().trim()),
+        mac: device.text_of("macAddress").unwrap_or_default().to_ascii_lowercase().into(),
+        network: backing.and_then(network),
+        connected: card.running,
+    };
+    (nic, card)
+}
+
+/// The network a card's backing names; the other kinds of backing name a key, and [`NetworkNames`] what that stands for.
+fn network(backing: &Element<'_>) -> Option<NetworkTarget> {
     let name = match backing.xsi_type()? {
         "VirtualEthernetCardNetworkBackingInfo" => unescape(backing.text_of("deviceName")?),
-        "VirtualEthernetCardDistributedVirtualPortBackingInfo" => {
-            let key = backing.path(&["port", "portgroupKey"])?.trimmed();
-            networks.port_groups.get(key)?.clone()
-        }
-        "VirtualEthernetCardOpaqueNetworkBackingInfo" => {
-            networks.opaque.get(backing.text_of("opaqueNetworkId")?)?.clone()
-        }
         _ => return None,
     };
     (!name.is_empty()).then_some(NetworkTarget { name, vlan: None })
@@ -196,15 +323,11 @@ pub(super) fn network(backing: &Element<'_>, networks: &NetworkNames) -> Option<
 /// What may change while the VM runs, as far as its devices say.
 ///
 /// Disks grow hot on SCSI only: NVMe and SATA disks do so on newer hosts, and IDE never; not known is no.
-pub(super) fn hot_devices(devices: &Element<'_>, hot: &mut Hot) {
-    let controllers = controllers(devices);
-    hot.disks = controllers.values().any(|controller| controller.hot);
+pub(super) fn hot_devices(devices: &Element<'_>, controllers: &Controllers, hot: &mut Hot) {
+    hot.disks = controllers.0.iter().any(|(_, controller)| controller.hot);
     let mut disks = each(devices).filter(|device| device.xsi_type() == Some("VirtualDisk")).peekable();
-    hot.grow_disk = disks.peek().is_some()
-        && disks.all(|disk| {
-            let at = number(disk, "controllerKey").and_then(|key| controllers.get(&key));
-            at.is_some_and(|at| at.bus == Bus::Scsi)
-        });
+    hot.grow_disk =
+        disks.peek().is_some() && disks.all(|disk| controllers.of(disk).is_some_and(|at| at.bus == Bus::Scsi));
     hot.nics = true;
     hot.nic_network = true;
 }

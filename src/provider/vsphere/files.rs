@@ -5,6 +5,7 @@ use super::find;
 use super::property::{self, From, Object, Wanted};
 use super::session::Door;
 use super::soap::{Moref, Request, reference};
+use crate::model::Words;
 use crate::xml::Element;
 
 /// VMs other than `but` that have one of these files as a disk or below one: linked clones, and VMs that share.
@@ -31,7 +32,7 @@ pub(super) async fn users(door: &Door, but: &Moref, files: &[&str]) -> Result<Ve
 }
 
 /// A VM's name and every file its disks are made of.
-fn chains(object: &Object<'_, '_>) -> Option<(Moref, String, Vec<String>)> {
+fn chains(object: &Object<'_>, _: &mut Words) -> Option<(Moref, String, Vec<String>)> {
     let name = object.text("name").unwrap_or_default().to_owned();
     let devices = object.get("config.hardware.device")?;
     let mut files = Vec::new();

@@ -4,7 +4,7 @@
 //! reference, SearchIndex.FindByUuid). So nothing counts as not found only when the account may read the whole
 //! inventory, or when the object that the VM was is known to be deleted.
 
-use super::collect::{self, Memory};
+use super::collect::{self, Memory, Places};
 use super::convert::{self, HEAVY, Heavy, LIGHT, Light};
 use super::fault::Failure;
 use super::property::{self, From, Object, Wanted};
@@ -13,7 +13,7 @@ use super::session::{Door, Session};
 use super::soap::{Moref, Request, reference};
 use super::tree::{self, Tree};
 use crate::inventory::{Known, Missing};
-use crate::model::{ObservedVm, OwnId};
+use crate::model::{ObservedVm, OwnId, Words};
 
 /// Morefs of the VMs with that instance UUID.
 pub(super) async fn by_instance_uuid(door: &Door, session: &Session, id: &OwnId) -> Result<Vec<Moref>, Failure> {
@@ -45,8 +45,8 @@ pub(super) async fn missing(
     }
     let before = Some(&*known.handle).filter(|handle| !handle.is_empty());
     let before = before.map(|handle| Moref::new("VirtualMachine", handle));
-    if let Some(moref) = memory.seen.get(&known.id).or(before.as_ref()) {
-        return match exists(door, session, moref).await? {
+    if let Some(moref) = memory.last_seen(&known.id).or(before) {
+        return match exists(door, session, &moref).await? {
             Existence::Deleted => Ok(Missing::NotFound),
             Existence::Hidden(why) => Ok(Missing::Unknown(why)),
             Existence::There => Ok(Missing::Unknown(format!("it is there as {} under another id", moref.value))),
@@ -103,17 +103,21 @@ pub(super) async fn read(door: &Door, session: &Session, morefs: &[Moref]) -> Re
     }
     let paths: Vec<_> = LIGHT.iter().chain(HEAVY).copied().collect();
     let wanted = [Wanted { kind: "VirtualMachine", paths: &paths }];
-    let vms = property::read(door, session, &wanted, &From::Objects(morefs), both).await?;
+    let vms = property::read_facts(door, session, &wanted, &From::Objects(morefs), both).await?;
     let tree = surroundings(door, session).await?;
     let networks = tree.network_names();
+    let mut places = Places::of(&tree);
     Ok(vms
         .into_iter()
-        .map(|(light, heavy)| collect::vm(&tree, &light, convert::config(&light, heavy.as_ref(), &networks)))
+        .map(|(light, mut heavy)| {
+            let config = convert::config(&light, heavy.as_mut(), &networks);
+            collect::vm(&mut places, &light, config)
+        })
         .collect())
 }
 
-fn both(object: &Object<'_, '_>) -> Option<(Light, Option<Heavy>)> {
-    Some((convert::light(object)?, convert::heavy(object)))
+fn both(object: &Object<'_>, words: &mut Words) -> Option<(Light, Option<Heavy>)> {
+    Some((convert::light(object)?, convert::heavy(object, words)))
 }
 
 /// A view over all VMs; dropped with [`drop_view`].
@@ -145,10 +149,10 @@ pub(super) async fn is_deleted(door: &Door, session: &Session, moref: &Moref) ->
     Ok(matches!(exists(door, session, moref).await?, Existence::Deleted))
 }
 
-/// Everything of the inventory but VMs.
+/// What stands around VMs: names and places, in calls and bytes that do not grow with the number of VMs.
 pub(super) async fn surroundings(door: &Door, session: &Session) -> Result<Tree, Failure> {
     let view = view_of(door, session, tree::KINDS).await?;
-    let entities = property::read(door, session, tree::WANTED, &From::View(&view), tree::entity).await;
+    let entities = property::read_facts(door, session, tree::SURROUNDINGS, &From::View(&view), tree::entity).await;
     drop_view(door, session, &view).await;
     Ok(Tree::new(entities?))
 }

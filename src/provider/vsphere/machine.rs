@@ -9,7 +9,7 @@ use super::property::{self, From, Object, Wanted};
 use super::session::{Door, Session};
 use super::soap::Moref;
 use crate::mark::{self, Mark};
-use crate::model::{GuestAgent, ObservedDisk, OwnId, PowerState};
+use crate::model::{GuestAgent, ObservedDisk, OwnId, PowerState, Words};
 use crate::plan::{DiskAt, NicAt};
 use crate::provider::ErrorKind;
 
@@ -32,11 +32,11 @@ pub(super) struct Plugs {
 /// The light part, and the rest when the server gave it.
 type Parts = (Light, Option<(Heavy, Vec<Node>)>);
 
-fn parts(object: &Object<'_, '_>) -> Option<Parts> {
+fn parts(object: &Object<'_>, words: &mut Words) -> Option<Parts> {
     let light = convert::light(object)?;
     let devices = object.get("config.hardware.device");
     let nodes = devices.map(|devices| device::each(devices).map(Node::from).collect());
-    Some((light, convert::heavy(object).zip(nodes)))
+    Some((light, convert::heavy(object, words).zip(nodes)))
 }
 
 /// Reads one VM by reference.
@@ -85,12 +85,12 @@ impl Machine {
 
     /// The mark as it stands on the VM, when it can be read.
     pub(super) fn mark(&self) -> Option<Mark> {
-        mark::parse(self.heavy.mark.as_deref()?).ok()
+        mark::parse(self.heavy.config.mark.as_deref()?).ok()
     }
 
     /// Does exactly this mark stand on it?
     pub(super) fn bears(&self, mark: &Mark) -> bool {
-        self.heavy.mark.as_deref() == Some(mark::write(mark).as_str())
+        self.heavy.config.mark.as_deref() == Some(mark::write(mark).as_str())
     }
 
     /// Disk controllers by slot order.
@@ -121,7 +121,7 @@ impl Machine {
     /// The attached disk that is meant: by slot, and by id when one is given. `Ok(None)`: that slot is empty and no
     /// disk of that id is attached.
     pub(super) fn disk(&self, at: &DiskAt) -> Result<Option<(&ObservedDisk, &Node)>, Failure> {
-        let by_slot = self.heavy.disks.iter().find(|disk| *disk.slot == *at.slot);
+        let by_slot = self.heavy.config.disks.iter().find(|disk| *disk.slot == *at.slot);
         let same_id = |disk: &&ObservedDisk| at.id.is_none() || disk.id.as_deref() == at.id.as_deref();
         let found = match by_slot {
             Some(disk) if same_id(&disk) => disk,
@@ -130,7 +130,7 @@ impl Machine {
                 let why = format!("at {} there is another disk ({id}) than `{}`", at.slot, at.name);
                 return Err(Failure::because(ErrorKind::Conflict, why));
             }
-            None if at.id.is_some() && self.heavy.disks.iter().any(|disk| same_id(&disk)) => {
+            None if at.id.is_some() && self.heavy.config.disks.iter().any(|disk| same_id(&disk)) => {
                 let why = format!("disk `{}` is no longer at {}", at.name, at.slot);
                 return Err(Failure::because(ErrorKind::Conflict, why));
             }

@@ -1,6 +1,6 @@
 //! VMware vCenter and standalone ESXi hosts, 6.7 to 9, over vim25 SOAP.
 //!
-//! By hand over reqwest and quick-xml, some 20 methods: one transport for both products. Facts of the API come from the
+//! By hand over reqwest, some 20 methods: one transport for both products. Facts of the API come from the
 //! vim25 type information (schema order of properties included), the vSphere API reference, and recorded traffic of real
 //! servers; each is cited where it is used.
 //!

@@ -219,7 +219,7 @@ impl Work<'_> {
             .within(|session| async move {
                 let wanted = [Wanted { kind: "DistributedVirtualSwitch", paths: &["uuid"] }];
                 let switches = [switch.clone()];
-                property::read(self.door, &session, &wanted, &From::Objects(&switches), |object| {
+                property::read(self.door, &session, &wanted, &From::Objects(&switches), |object, _| {
                     object.text("uuid").map(str::to_owned)
                 })
                 .await

@@ -107,8 +107,7 @@ impl Work<'_> {
             },
             pulse: GLANCE_SECONDS,
         };
-        let mut is_off =
-            |object: &Object<'_, '_>| convert::power(object.text("runtime.powerState")) == PowerState::Stopped;
+        let mut is_off = |object: &Object<'_>| convert::power(object.text("runtime.powerState")) == PowerState::Stopped;
         let off = task::watch(self.door, &watched, &mut is_off).await.map_err(self.failed("wait for the guest"))?;
         if !off {
             self.check_interrupted()?;
@@ -136,12 +135,14 @@ impl Work<'_> {
     /// reference, VirtualMachineConfigSpec.extraConfig).
     pub(super) async fn unmark(&self) -> Result<(), StepError> {
         let machine = self.machine().await?;
-        if machine.heavy.mark.is_none() {
+        if machine.heavy.config.mark.is_none() {
             return Ok(());
         }
         let spec = ConfigSpec { extra: vec![(MARK_KEY, Secret::new(String::new()))], ..ConfigSpec::default() };
-        self.send_spec(&machine, &spec, "remove the mark", || async { Ok(self.machine().await?.heavy.mark.is_none()) })
-            .await
+        self.send_spec(&machine, &spec, "remove the mark", || async {
+            Ok(self.machine().await?.heavy.config.mark.is_none())
+        })
+        .await
     }
 
     async fn has_power(&self, power: PowerState) -> Result<bool, StepError> {

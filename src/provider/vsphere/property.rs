@@ -4,10 +4,14 @@
 //! before the objects of a page, so the next page is asked for while this one is parsed. A page that is lost makes the
 //! whole reading fail: a shorter list is never taken for a whole one.
 
+use std::borrow::Cow;
+
 use super::convert::MARK_KEY;
+use super::device;
 use super::fault::{Failure, Fault};
 use super::session::{Door, Session};
 use super::soap::{Answer, Moref, Request, reference};
+use crate::model::Words;
 use crate::xml::{Element, Head, Reader, Writer, XmlError};
 
 /// Objects asked for per page. A server may give fewer.
@@ -33,29 +37,33 @@ pub(super) enum From<'a> {
 
 /// One object of an answer.
 #[derive(Debug)]
-pub(super) struct Object<'e, 'a> {
+pub(super) struct Object<'a> {
     pub moref: Moref,
-    element: &'e Element<'a>,
+    /// Names and values, in the order of the answer.
+    properties: Vec<(Cow<'a, str>, Element<'a>)>,
+    /// Each a `MissingProperty`.
+    missing: Vec<Element<'a>>,
 }
 
-impl<'e, 'a> Object<'e, 'a> {
-    pub(super) fn of(element: &'e Element<'a>) -> Option<Self> {
-        let moref = Moref::of(element.child("obj")?)?;
-        Some(Self { moref, element })
+impl<'a> Object<'a> {
+    /// From the whole `ObjectContent` or `ObjectUpdate`; for small answers.
+    pub(super) fn of(element: &Element<'a>) -> Option<Self> {
+        let property = |set: &Element<'a>| Some((set.child("name")?.text.clone(), set.child("val")?.clone()));
+        let sets = element.children.iter().filter(|child| matches!(child.name(), "propSet" | "changeSet"));
+        Some(Self {
+            moref: Moref::of(element.child("obj")?)?,
+            properties: sets.filter_map(property).collect(),
+            missing: element.children("missingSet").cloned().collect(),
+        })
     }
 
     /// The value of a property, when the server gave one.
-    pub(super) fn get(&self, path: &str) -> Option<&'e Element<'a>> {
-        self.element
-            .children
-            .iter()
-            .filter(|child| child.name() == "propSet" || child.name() == "changeSet")
-            .find(|set| set.text_of("name") == Some(path))
-            .and_then(|set| set.child("val"))
+    pub(super) fn get(&self, path: &str) -> Option<&Element<'a>> {
+        self.properties.iter().find(|(name, _)| name == path).map(|(_, value)| value)
     }
 
     /// The text of a property.
-    pub(super) fn text(&self, path: &str) -> Option<&'e str> {
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.get(path).map(|value| value.text.as_ref())
     }
 
@@ -65,14 +73,14 @@ impl<'e, 'a> Object<'e, 'a> {
     }
 
     /// A property that is an array of references.
-    pub(super) fn references(&self, path: &str) -> impl Iterator<Item = Moref> + use<'e, 'a> {
+    pub(super) fn references(&self, path: &str) -> impl Iterator<Item = Moref> {
         self.get(path).into_iter().flat_map(|value| value.children.iter()).filter_map(Moref::of)
     }
 
     /// Why properties below `prefix` are missing, if the server said so.
     pub(super) fn missing(&self, prefix: &str) -> Option<Fault> {
-        self.element
-            .children("missingSet")
+        self.missing
+            .iter()
             .find(|missing| missing.text_of("path").is_some_and(|path| path.starts_with(prefix)))
             .and_then(|missing| missing.child("fault"))
             .map(Fault::localized)
@@ -115,13 +123,49 @@ pub(super) fn filter_spec(writer: &mut Writer, name: &str, wanted: &[Wanted<'_>]
     writer.close();
 }
 
-/// Reads everything and gives each object to `each`; the results come in the order of the answer.
+/// Reads everything and gives each object to `each`, with the words of its page; the results come in the order of the
+/// answer.
 pub(super) async fn read<T: Send + 'static>(
     door: &Door,
     session: &Session,
     wanted: &[Wanted<'_>],
     from: &From<'_>,
-    each: fn(&Object<'_, '_>) -> Option<T>,
+    each: fn(&Object<'_>, &mut Words) -> Option<T>,
+) -> Result<Vec<T>, Failure> {
+    pages(door, session, (wanted, from), Each { of: each, devices: Devices::Whole }).await
+}
+
+/// The same, for inventories: of devices nothing is kept but what [`device`] looks at.
+pub(super) async fn read_facts<T: Send + 'static>(
+    door: &Door,
+    session: &Session,
+    wanted: &[Wanted<'_>],
+    from: &From<'_>,
+    each: fn(&Object<'_>, &mut Words) -> Option<T>,
+) -> Result<Vec<T>, Failure> {
+    pages(door, session, (wanted, from), Each { of: each, devices: Devices::Facts }).await
+}
+
+/// What becomes of each object of an answer.
+struct Each<T> {
+    of: fn(&Object<'_>, &mut Words) -> Option<T>,
+    devices: Devices,
+}
+
+/// How much of `config.hardware.device` is kept: it is most of what remains of an inventory's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Devices {
+    /// Everything, as when devices are to be sent back.
+    Whole,
+    /// What [`device`] looks at.
+    Facts,
+}
+
+async fn pages<T: Send + 'static>(
+    door: &Door,
+    session: &Session,
+    (wanted, from): (&[Wanted<'_>], &From<'_>),
+    each: Each<T>,
 ) -> Result<Vec<T>, Failure> {
     if matches!(from, From::Objects([])) {
         return Ok(Vec::new());
@@ -132,11 +176,12 @@ pub(super) async fn read<T: Send + 'static>(
         writer.open("options").leaf("maxObjects", PAGE).close();
     })?;
     let mut answer = door.call_in(session, &request).await?;
+    let Each { of, devices } = each;
     let mut found = Vec::new();
     loop {
         let token = token(&answer)?;
         let page = answer.clone();
-        let parsing = tokio::task::spawn_blocking(move || parse(&page, each));
+        let parsing = tokio::task::spawn_blocking(move || parse(&page, of, devices));
         let next = match &token {
             Some(token) => {
                 let request = Request::new("ContinueRetrievePropertiesEx", collector, |writer| {
@@ -167,23 +212,47 @@ fn token(answer: &Answer) -> Result<Option<String>, Failure> {
 
 /// An object, of whose extra configuration only our mark is kept. The rest of it is most of an inventory's bytes,
 /// somebody else's, and in part secret: it is passed over without being looked at.
-fn object_of_interest<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>, XmlError> {
-    let mut object = Element { head, text: "".into(), children: Vec::new() };
-    while let Some(head) = reader.child(&object.head)? {
-        if head.name != "propSet" {
-            object.children.push(reader.element(head)?);
-            continue;
+fn object<'a>(reader: &mut Reader<'a>, whole: &Head<'a>, devices: Devices) -> Result<Object<'a>, Failure> {
+    let (mut moref, mut missing) = (None, Vec::new());
+    let mut properties = Vec::with_capacity(32);
+    while let Some(head) = reader.child(whole)? {
+        match head.name {
+            "obj" => moref = Moref::of(&reader.element(head)?),
+            "missingSet" => missing.push(reader.element(head)?),
+            "propSet" => properties.extend(property(reader, &head, devices)?),
+            _ => {}
         }
-        let mut property = Element { head, text: "".into(), children: Vec::with_capacity(2) };
-        let mut is_extra = false;
-        while let Some(head) = reader.child(&property.head)? {
-            let child = if is_extra { mark_alone(reader, head)? } else { reader.element(head)? };
-            is_extra = child.name() == "name" && child.text == "config.extraConfig";
-            property.children.push(child);
-        }
-        object.children.push(property);
     }
-    Ok(object)
+    let moref = moref.ok_or_else(|| Failure::senseless("an object without a reference in an answer"))?;
+    Ok(Object { moref, properties, missing })
+}
+
+/// Name and value. `DynamicProperty` has `name` before `val`.
+fn property<'a>(
+    reader: &mut Reader<'a>,
+    set: &Head<'a>,
+    devices: Devices,
+) -> Result<Option<(Cow<'a, str>, Element<'a>)>, XmlError> {
+    let Some(head) = reader.child_named(set, "name")? else { return Ok(None) };
+    let name = reader.text_of(head)?;
+    let Some(head) = reader.child_named(set, "val")? else { return Ok(None) };
+    let value = match &*name {
+        "config.extraConfig" => mark_alone(reader, head)?,
+        "config.hardware.device" if devices == Devices::Facts => device_facts(reader, head)?,
+        _ => reader.element(head)?,
+    };
+    Ok(Some((name, value)))
+}
+
+/// The devices that anything looks at, and of these what is looked at.
+fn device_facts<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>, XmlError> {
+    let mut devices = Element { head, text: "".into(), children: Vec::with_capacity(8) };
+    while let Some(head) = reader.child(&devices.head)? {
+        if !head.xsi_type().is_some_and(device::is_of_no_interest) {
+            devices.children.push(reader.element_of(head, device::is_looked_at)?);
+        }
+    }
+    Ok(devices)
 }
 
 /// The value of `config.extraConfig` with our key alone. `OptionValue` has `key` before `value`.
@@ -191,8 +260,10 @@ fn mark_alone<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>
     let mut extra = Element { head, text: "".into(), children: Vec::new() };
     while let Some(head) = reader.child(&extra.head)? {
         let Some(first) = reader.child(&head)? else { continue };
-        let key = reader.element(first)?;
-        if key.text == MARK_KEY {
+        let name = first.clone();
+        let key = reader.text_of(first)?;
+        if key == MARK_KEY {
+            let key = Element { head: name, text: key, children: Vec::new() };
             let mut option = Element { head, text: "".into(), children: vec![key] };
             while let Some(head) = reader.child(&option.head)? {
                 option.children.push(reader.element(head)?);
@@ -204,15 +275,17 @@ fn mark_alone<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>
 }
 
 /// One page, object by object: no tree of the whole.
-fn parse<T>(answer: &Answer, each: fn(&Object<'_, '_>) -> Option<T>) -> Result<Vec<T>, Failure> {
+pub(super) fn parse<T>(
+    answer: &Answer,
+    each: fn(&Object<'_>, &mut Words) -> Option<T>,
+    devices: Devices,
+) -> Result<Vec<T>, Failure> {
     let mut found = Vec::new();
+    let mut words = Words::default();
     let (mut reader, response) = answer.reader()?;
     if let Some(returned) = reader.child_named(&response, "returnval")? {
         while let Some(head) = reader.child_named(&returned, "objects")? {
-            let element = object_of_interest(&mut reader, head)?;
-            let object =
-                Object::of(&element).ok_or_else(|| Failure::senseless("an object without a reference in an answer"))?;
-            found.extend(each(&object));
+            found.extend(each(&object(&mut reader, &head, devices)?, &mut words));
         }
     }
     reader.finish()?;

@@ -64,7 +64,7 @@ impl Work<'_> {
     }
 
     async fn draft<'m>(&self, machine: &'m Machine, changes: &[Change], mark: &Mark) -> Result<Draft<'m>, StepError> {
-        let version = Some(machine.light.change_version.clone()).filter(|version| !version.is_empty());
+        let version = Some(machine.light.change_version.to_string()).filter(|version| !version.is_empty());
         let mut draft = Draft {
             machine,
             layout: Layout::of(machine, machine.controller_kind()),
@@ -195,14 +195,14 @@ impl Work<'_> {
 
 impl Draft<'_> {
     fn cpus(&mut self, count: u32) {
-        if self.machine.heavy.cpus != count {
+        if self.machine.heavy.config.cpus != count {
             self.spec.cpus = Some(count);
             self.detail.push(format!("{count} CPUs"));
         }
     }
 
     fn memory(&mut self, size: Bytes) {
-        if self.machine.heavy.memory != size {
+        if self.machine.heavy.config.memory != size {
             self.spec.memory = Some(size);
             self.detail.push(format!("memory {size}"));
         }
@@ -220,7 +220,7 @@ impl Draft<'_> {
 
     fn attach_disk(&mut self, name: &str, file: &str) -> Result<(), Failure> {
         // Attached already, by an earlier run or by hand: its place is all that is missing.
-        if let Some(disk) = self.machine.heavy.disks.iter().find(|disk| disk.file.as_deref() == Some(file)) {
+        if let Some(disk) = self.machine.heavy.config.disks.iter().find(|disk| disk.file.as_deref() == Some(file)) {
             let slot = disk.slot.to_string();
             self.plugged(name, slot);
             return Ok(());
@@ -380,7 +380,7 @@ pub(super) fn filled(mark: &Mark, machine: &Machine, ordered: &[(String, Backing
             }
         }
         let attached =
-            disk.slot.as_ref().and_then(|slot| machine.heavy.disks.iter().find(|found| *found.slot == **slot));
+            disk.slot.as_ref().and_then(|slot| machine.heavy.config.disks.iter().find(|found| *found.slot == **slot));
         if let Some(id) = attached.and_then(|found| found.id.as_deref()) {
             disk.id.get_or_insert_with(|| id.to_owned());
         }

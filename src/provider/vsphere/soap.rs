@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::fault::{Failure, Fault};
 use crate::model::Secret;
@@ -17,12 +16,19 @@ use crate::xml::{Element, Head, Limits, Reader, Writer, XSI, XmlError};
 const VIM25: &str = "urn:vim25";
 
 /// A managed object reference: type and value. Lasts as long as the object; never kept over restarts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moref {
     /// Such as `VirtualMachine`.
     pub kind: Cow<'static, str>,
     /// Such as `vm-42`.
     pub value: Arc<str>,
+}
+
+/// By its value alone, which hardly two references share whatever their types.
+impl Hash for Moref {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
 }
 
 /// The types of most references: an inventory holds several references a VM, and none of them needs a copy of these.
@@ -111,25 +117,29 @@ pub(super) fn option(writer: &mut Writer, name: &str, key: &str, value: &str) {
 
 /// A whole answer that is not a fault.
 #[derive(Debug, Clone)]
-pub(super) struct Answer(Bytes);
+pub(super) struct Answer(Arc<String>);
 
 impl Answer {
     /// Judges what came: an answer, or the fault in it.
-    pub(super) fn judge(bytes: Bytes) -> Result<Self, Failure> {
+    pub(super) fn judge(bytes: Vec<u8>) -> Result<Self, Failure> {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            XmlError::Refused { what: "text that is not UTF-8", at }
+        })?;
         let fault = {
-            let mut reader = Reader::new(&bytes, Limits::ANSWER)?;
+            let mut reader = Reader::of_text(&text, Limits::ANSWER)?;
             let response = descend(&mut reader)?;
             if response.name == "Fault" { Some(Fault::soap(&reader.element(response)?)) } else { None }
         };
         match fault {
             Some(fault) => Err(Failure::Fault(fault)),
-            None => Ok(Self(bytes)),
+            None => Ok(Self(Arc::new(text))),
         }
     }
 
     /// The `<MethodResponse>` as a tree; for small answers.
     pub(super) fn tree(&self) -> Result<Element<'_>, Failure> {
-        let mut reader = Reader::new(&self.0, Limits::ANSWER)?;
+        let mut reader = Reader::of_text(&self.0, Limits::ANSWER)?;
         let response = descend(&mut reader)?;
         let element = reader.element(response)?;
         reader.finish()?;
@@ -148,7 +158,7 @@ impl Answer {
 
     /// A reader that stands in the `<MethodResponse>`; for answers too big for a tree.
     pub(super) fn reader(&self) -> Result<(Reader<'_>, Head<'_>), Failure> {
-        let mut reader = Reader::new(&self.0, Limits::ANSWER)?;
+        let mut reader = Reader::of_text(&self.0, Limits::ANSWER)?;
         let response = descend(&mut reader)?;
         Ok((reader, response))
     }

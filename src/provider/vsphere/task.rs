@@ -44,7 +44,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn take(&mut self, object: &Object<'_, '_>) {
+    fn take(&mut self, object: &Object<'_>) {
         if let Some(state) = object.text("info.state") {
             self.state = Some(state.to_owned());
         }
@@ -100,7 +100,7 @@ pub(super) struct Watch<'a> {
 pub(super) async fn watch(
     door: &Door,
     watch: &Watch<'_>,
-    enough: &mut (dyn FnMut(&Object<'_, '_>) -> bool + Send),
+    enough: &mut (dyn FnMut(&Object<'_>) -> bool + Send),
 ) -> Result<bool, Failure> {
     let deadline = watch.limit.map(|limit| crate::clock::instant() + limit);
     let mut patience = PATIENCE.iter();
@@ -123,7 +123,7 @@ async fn watch_in(
     session: &Session,
     watch: &Watch<'_>,
     deadline: Option<tokio::time::Instant>,
-    enough: &mut (dyn FnMut(&Object<'_, '_>) -> bool + Send),
+    enough: &mut (dyn FnMut(&Object<'_>) -> bool + Send),
 ) -> Result<bool, Failure> {
     let request = Request::new("CreatePropertyCollector", &session.content.property_collector, |_| {})?;
     let collector = door.call_in(session, &request).await?.reference()?;
@@ -139,7 +139,7 @@ async fn watch_with(
     (door, session, collector): (&Door, &Session, &Moref),
     watch: &Watch<'_>,
     deadline: Option<tokio::time::Instant>,
-    enough: &mut (dyn FnMut(&Object<'_, '_>) -> bool + Send),
+    enough: &mut (dyn FnMut(&Object<'_>) -> bool + Send),
 ) -> Result<bool, Failure> {
     let request = Request::new("CreateFilter", collector, |writer| {
         filter_spec(writer, "spec", &[watch.wanted], &From::Objects(std::slice::from_ref(watch.object)));
@@ -208,13 +208,13 @@ pub(super) async fn running(door: &Door) -> Result<Vec<Running>, Failure> {
         let Some(manager) = &session.content.task_manager else { return Ok(Vec::new()) };
         let recent = [manager.clone()];
         let wanted = [Wanted { kind: "TaskManager", paths: &["recentTask"] }];
-        let tasks = property::read(door, &session, &wanted, &From::Objects(&recent), |object| {
+        let tasks = property::read(door, &session, &wanted, &From::Objects(&recent), |object, _| {
             Some(object.references("recentTask").collect::<Vec<_>>())
         })
         .await?;
         let tasks: Vec<Moref> = tasks.into_iter().flatten().collect();
         let wanted = [Wanted { kind: "Task", paths: &["info"] }];
-        property::read(door, &session, &wanted, &From::Objects(&tasks), |object| {
+        property::read(door, &session, &wanted, &From::Objects(&tasks), |object, _| {
             let info = object.get("info")?;
             let text = |name| info.text_of(name).unwrap_or_default().to_owned();
             matches!(info.text_of("state")?, "queued" | "running").then_some(())?;

@@ -8,7 +8,7 @@ use super::names::unescape;
 use super::property::{Object, Wanted};
 use super::soap::Moref;
 use crate::inventory;
-use crate::model::{Bytes, NetworkTarget};
+use crate::model::{Bytes, NetworkTarget, Words};
 
 /// What is read of each type. Subtypes (clusters, distributed port groups, vApps) come with their base type.
 pub(super) const WANTED: &[Wanted<'static>] = &[
@@ -42,6 +42,23 @@ pub(super) const WANTED: &[Wanted<'static>] = &[
             "summary.maintenanceMode",
         ],
     },
+    Wanted { kind: "Network", paths: &["name", "parent"] },
+    Wanted {
+        kind: "DistributedVirtualPortgroup",
+        paths: &["name", "parent", "key", "config.distributedVirtualSwitch"],
+    },
+    Wanted { kind: "OpaqueNetwork", paths: &["name", "parent", "summary"] },
+];
+
+/// The same for a step, which needs names and where things stand. What a folder or pool holds is left out: that is every
+/// VM there is, and each step of a thousand would read it.
+pub(super) const SURROUNDINGS: &[Wanted<'static>] = &[
+    Wanted { kind: "Folder", paths: &["name", "parent"] },
+    Wanted { kind: "Datacenter", paths: &["name", "parent", "vmFolder"] },
+    Wanted { kind: "ComputeResource", paths: &["name", "parent", "resourcePool"] },
+    Wanted { kind: "HostSystem", paths: &["name", "parent"] },
+    Wanted { kind: "ResourcePool", paths: &["name", "parent", "owner"] },
+    Wanted { kind: "Datastore", paths: &["name", "parent"] },
     Wanted { kind: "Network", paths: &["name", "parent"] },
     Wanted {
         kind: "DistributedVirtualPortgroup",
@@ -101,7 +118,7 @@ pub(super) enum Facts {
 }
 
 /// Reads one object, unless it is a VM.
-pub(super) fn entity(object: &Object<'_, '_>) -> Option<Entity> {
+pub(super) fn entity(object: &Object<'_>, _: &mut Words) -> Option<Entity> {
     let number = |path: &str| object.text(path).and_then(|text| text.trim().parse().ok()).unwrap_or_default();
     let list = |path: &str| object.references(path).collect::<Vec<_>>();
     let facts = match &*object.moref.kind {

@@ -107,7 +107,7 @@ pub(super) fn observe(store: &Store, pool: &str, reference: &Ref, vm: &Read<Vm>)
             name: Arc::clone(&vm.name),
             placed: Placed { host: host.map(|host| Arc::clone(&host.name_label)), ..Placed::default() },
             config: match parts(store, reference, vm) {
-                Ok(parts) => Config::Readable(Box::new(config(store, vm, &parts))),
+                Ok(parts) => Config::Readable(Arc::new(config(store, vm, &parts))),
                 Err(why) => Config::Unreadable(why),
             },
         }

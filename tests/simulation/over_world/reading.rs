@@ -67,7 +67,7 @@ impl OverWorld {
         let config = if trouble.unset.contains(&id) || vm.link != Link::Connected {
             Config::Unreadable("its host does not answer".to_owned())
         } else {
-            Config::Readable(Box::new(config(world, vm)))
+            Config::Readable(Arc::new(config(world, vm)))
         };
         ObservedVm {
             id,
