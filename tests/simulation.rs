@@ -8,13 +8,14 @@
 //! people.rs     what is done at a console        site.rs  an endpoint and what goes wrong at it
 //! over_world/   a provider over the lab's world, without a wire
 //! wire.rs       endpoints over the wire, each a lab and the real provider
+//! serving.rs    a stretch of it in which serve's own loop runs
 //! marks.rs      our mark on a VM of a world
 //! watched.rs    notes every call; the point of death   figures.rs  counts
 //! ```
 //!
 //! `cargo test --release --test simulation -- --nocapture` runs 10,000 lives, 200 more over the wire, and prints the
-//! figures; a debug build, as in CI, runs fewer. `TIERWRIGHT_SIMULATIONS=N` and `TIERWRIGHT_WIRE_SIMULATIONS=N` set how
-//! many, `TIERWRIGHT_FIRST_SEED=N` from which seed on, `TIERWRIGHT_SEED=N` lives that one life again and tells it.
+//! figures; a debug build, as in CI, runs fewer. `TIERWRIGHT_SIMULATIONS=N`, `TIERWRIGHT_SERVE_SIMULATIONS=N` and
+//! `TIERWRIGHT_WIRE_SIMULATIONS=N` set how many, `TIERWRIGHT_FIRST_SEED=N` from which seed on, `TIERWRIGHT_SEED=N` lives that one life again and tells it.
 
 #[path = "simulation/acting.rs"]
 mod acting;
@@ -36,6 +37,8 @@ mod marks;
 mod over_world;
 #[path = "simulation/people.rs"]
 mod people;
+#[path = "simulation/serving.rs"]
+mod serving;
 #[path = "simulation/site.rs"]
 mod site;
 #[path = "simulation/watched.rs"]
@@ -44,6 +47,7 @@ mod watched;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -97,10 +101,20 @@ fn over_worlds(seed: u64) -> Vec<Site> {
 
 /// Lives one life on a runtime whose time passes at once; what it did, or how it broke a rule.
 fn live(seed: u64) -> (Life, Result<(), Violation>) {
+    live_one(seed, false)
+}
+
+/// The same, with `serve` mostly in a person's place.
+fn live_served(seed: u64) -> (Life, Result<(), Violation>) {
+    live_one(seed, true)
+}
+
+fn live_one(seed: u64, serves: bool) -> (Life, Result<(), Violation>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
         let mut life = Life::new(seed, 8..=16, over_worlds(seed));
+        life.serves = serves;
         let holds = life.live().await;
         (life, holds)
     })
@@ -141,8 +155,21 @@ impl Sum {
 #[test]
 fn every_rule_holds_in_every_life() {
     let lives = how_many("TIERWRIGHT_SIMULATIONS", [10_000, 600]);
-    let first = first_seed();
-    let (next, sum) = (AtomicU64::new(first), Mutex::new(Sum::default()));
+    all(first_seed()..first_seed() + lives, live, "TIERWRIGHT_SEED=# cargo test --test simulation one_life");
+}
+
+/// Lives in which, most of the time, `serve` is what acts.
+#[test]
+fn every_rule_holds_where_serve_runs() {
+    let lives = how_many("TIERWRIGHT_SERVE_SIMULATIONS", [1_000, 40]);
+    let only = std::env::var("TIERWRIGHT_SERVE_SEED").ok().and_then(|text| text.parse().ok());
+    let seeds = only.map_or(first_seed()..first_seed() + lives, |seed: u64| seed..seed + 1);
+    all(seeds, live_served, "TIERWRIGHT_SERVE_SEED=# cargo test --test simulation where_serve_runs");
+}
+
+/// Lives them all, on as many threads as there are processors.
+fn all(seeds: Range<u64>, live: fn(u64) -> (Life, Result<(), Violation>), again: &str) {
+    let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Sum::default()));
     let began = tierwright::clock::instant();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -150,11 +177,11 @@ fn every_rule_holds_in_every_life() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + lives {
+                    if seed >= seeds.end {
                         break;
                     }
                     let (life, holds) = live(seed);
-                    let again = format!("TIERWRIGHT_SEED={seed} cargo test --test simulation one_life -- --nocapture");
+                    let again = format!("{} -- --nocapture", again.replace('#', &seed.to_string()));
                     sum.lock().unwrap().add(seed, &life, holds, &again);
                 }
             });

@@ -8,6 +8,9 @@
 //! the same for 5 s --------------------> it is in force, Unsettled
 //! the same for 30 s -------------------> it is in force, Settled
 //! ```
+//!
+//! The last good one of an earlier process comes into force only by an error: a person may have applied a later one since,
+//! and five seconds of an older one would undo that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +43,8 @@ pub(super) struct InForce {
 #[derive(Debug, Default)]
 pub(super) struct Settling {
     in_force: Option<Arc<Desired>>,
+    /// What was good before this process began, for as long as the source says nothing better than an error.
+    before: Option<Arc<Desired>>,
     /// What was read, and when the last file of it was read for the first time.
     candidate: Option<(Revision, Instant)>,
 }
@@ -47,7 +52,7 @@ pub(super) struct Settling {
 impl Settling {
     /// Begins with a revision that was good before this process began, if there is one.
     pub(super) fn starting_with(good: Option<Arc<Desired>>) -> Self {
-        Self { in_force: good, candidate: None }
+        Self { before: good, ..Self::default() }
     }
 
     /// Something is at work in the source: what was read may be half of one revision and half of another, an error too.
@@ -63,6 +68,7 @@ impl Settling {
     pub(super) fn take(&mut self, read: Option<Arc<Desired>>, at: ReadAt) -> InForce {
         let Some(read) = read else {
             self.candidate = None;
+            self.in_force = self.in_force.take().or_else(|| self.before.take());
             return self.answer(SourceTrust::Broken, None);
         };
         let since = match &self.candidate {
@@ -130,9 +136,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_was_good_for_an_earlier_process_is_not_used_while_a_later_one_settles() {
+        let mut settling = Settling::starting_with(Some(revision("good")));
+        let start = Instant::now();
+        assert_eq!(name(&settling.take_nothing()), None);
+        let first = settling.take(Some(revision("applied since")), at(start));
+        assert_eq!((name(&first), first.trust), (None, SourceTrust::Unsettled));
+        let used = settling.take(Some(revision("applied since")), at(start + BEFORE_USE));
+        assert_eq!(name(&used), Some("applied since"));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_checkout_in_progress_settles_nothing_and_the_wait_begins_after_it() {
         let mut settling = Settling::starting_with(Some(revision("good")));
         let start = Instant::now();
+        settling.take(None, at(start));
         settling.take(Some(revision("a")), at(start));
         let busy = settling.take_nothing();
         assert_eq!(

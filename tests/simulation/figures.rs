@@ -13,6 +13,8 @@ pub struct Figures {
     pub steps: u64,
     pub cycles: u64,
     pub plans: u64,
+    /// Cycles of `serve`'s own loop.
+    pub served: u64,
     pub crashes: u64,
     pub calls: u64,
     /// Mutating calls by kind of endpoint.
@@ -65,6 +67,7 @@ impl Figures {
         self.steps += other.steps;
         self.cycles += other.cycles;
         self.plans += other.plans;
+        self.served += other.served;
         self.crashes += other.crashes;
         self.calls += other.calls;
         self.virtual_hours += other.virtual_hours;
@@ -90,6 +93,7 @@ impl fmt::Display for Figures {
         writeln!(f, "  steps               {}", self.steps)?;
         writeln!(f, "  cycles, plans       {}, {}", self.cycles, self.plans)?;
         table(f, "mutating calls", &self.calls_at)?;
+        writeln!(f, "  cycles of serve     {}", self.served)?;
         writeln!(f, "  crashes             {}", self.crashes)?;
         writeln!(f, "  virtual time        {} years", self.virtual_hours / (24 * 365))?;
         writeln!(f, "  most quiet cycles   {}", self.most_quiet_cycles)?;

@@ -31,7 +31,7 @@ use crate::figures::Figures;
 use crate::git::{Git, Shape, VmFile};
 use crate::invariants::{self, Cycle, Holds, Owner, Past, Truth, own_id, owner, plans, settling, truth};
 use crate::site::Site;
-use crate::watched::{Mortal, Watch, Watched};
+use crate::watched::{Mortal, Sent, Watch, Watched};
 
 /// Quiet cycles within which everything must be done.
 const QUIET_CYCLES: usize = 12;
@@ -40,6 +40,8 @@ const QUIET_CYCLES: usize = 12;
 pub struct Life {
     pub rng: StdRng,
     pub steps: u32,
+    /// Is `serve` mostly what acts?
+    pub serves: bool,
     pub _dir: tempfile::TempDir,
     pub git: Git,
     pub drawer: Drawer,
@@ -80,6 +82,7 @@ impl Life {
         let settings = beginning::settings(&mut rng, dir.path(), &sites);
         let mut life = Self {
             steps: rng.random_range(steps),
+            serves: false,
             git: beginning::git(&mut rng, &sites),
             drawer: Drawer::default(),
             watch: Watch { sent: Arc::default(), mortal: Arc::new(Mortal::default()), clock: clock.clone() },
@@ -117,7 +120,7 @@ impl Life {
             self.figures.steps += 1;
             self.act();
             if self.rng.random_bool(0.75) {
-                self.cycle(true).await?;
+                self.some_cycle(true).await?;
             }
         }
         let settled = self.settle().await;
@@ -132,7 +135,7 @@ impl Life {
     }
 
     /// Notes what is wrong at the endpoints, where that changed since it was last noted.
-    fn note_trouble(&mut self) {
+    pub fn note_trouble(&mut self) {
         for at in 0..self.sites.len() {
             let site = &self.sites[at];
             let (name, wrong) = (site.name.clone(), site.wrong());
@@ -145,7 +148,7 @@ impl Life {
     }
 
     /// Notes what befell single calls.
-    fn note_befallen(&mut self) {
+    pub fn note_befallen(&mut self) {
         for site in &self.sites {
             let name = &site.name;
             self.trace.extend(site.switch.befallen().into_iter().map(|what| format!("  at {name}: {what}")));
@@ -155,21 +158,28 @@ impl Life {
     // ---- cycles ---------------------------------------------------------------------------------------------------
 
     fn session(&mut self) -> Session {
-        if let Some(session) = self.session.take() {
-            return session;
-        }
+        self.session.take().unwrap_or_else(|| self.session_under(self.settings.clone()))
+    }
+
+    /// A new process's, under these settings.
+    pub fn session_under(&self, settings: Settings) -> Session {
         let mut endpoints = Endpoints::default();
-        for (site, settings) in self.sites.iter().zip(&self.settings.endpoints) {
+        for (site, of_it) in self.sites.iter().zip(&settings.endpoints) {
             let watched = Watched {
                 name: site.name.clone(),
                 inner: (site.connect)(),
                 world: site.world.clone(),
                 watch: self.watch.clone(),
             };
-            endpoints = endpoints.with(site.name.clone(), Arc::new(watched), settings.parallel);
+            endpoints = endpoints.with(site.name.clone(), Arc::new(watched), of_it.parallel);
         }
         let journal = Journal::in_memory(&self.settings.state_dir, &self.memory);
-        Session::with_endpoints(self.settings.clone(), self.clock.clone(), endpoints).with_journal(journal)
+        Session::with_endpoints(settings, self.clock.clone(), endpoints).with_journal(journal)
+    }
+
+    /// A person's, or what `serve` does in its place.
+    async fn some_cycle(&mut self, rough: bool) -> Holds {
+        if self.serves && self.rng.random_bool(0.7) { self.serve(rough).await } else { self.cycle(rough).await }
     }
 
     /// One look and, mostly, one apply.
@@ -194,8 +204,8 @@ impl Life {
             self.figures.plan(plan);
             self.show(plan);
             let observed_only = self.observed_only();
-            let cycle = self.cycle_of(&look, (&dark, &unseen), &approved, &observed_only);
-            plans::of_plan(&cycle, plan, session.policy(), &before)?;
+            let cycle = self.cycle_of((&dark, &unseen), &approved, &observed_only);
+            plans::of_plan(&cycle, (&look, plan), session.policy(), &before)?;
         }
         if rough
             && self.rng.random_bool(0.12)
@@ -208,11 +218,7 @@ impl Life {
         let before = truth(&self.sites);
         let ended = self.run(&session, &look, dies).await;
         let sent = std::mem::take(&mut *self.watch.sent.lock().unwrap_or_else(PoisonError::into_inner));
-        self.figures.calls += sent.len() as u64;
-        for call in &sent {
-            let kind = call.endpoint.as_str().split('-').next().unwrap_or_default();
-            *self.figures.calls_at.entry(kind.to_owned()).or_default() += 1;
-        }
+        self.count_calls(&sent);
         let after = truth(&self.sites);
         self.note_befallen();
         self.note(format!(
@@ -225,7 +231,7 @@ impl Life {
         }
         let observed_only = self.observed_only();
         let mut past = std::mem::take(&mut self.past);
-        let cycle = self.cycle_of(&look, (&dark, &unseen), &approved, &observed_only);
+        let cycle = self.cycle_of((&dark, &unseen), &approved, &observed_only);
         let holds = invariants::of_run(&cycle, &sent, (&before, &after), &mut past);
         self.past = past;
         holds
@@ -254,16 +260,14 @@ impl Life {
         Run::Ended
     }
 
-    fn cycle_of<'a>(
+    pub fn cycle_of<'a>(
         &'a self,
-        look: &'a Look,
         (dark, unseen): (&'a BTreeSet<EndpointName>, &'a BTreeSet<OwnId>),
         approved: &'a BTreeSet<VmKey>,
         observed_only: &'a BTreeSet<EndpointName>,
     ) -> Cycle<'a> {
         Cycle {
             git: &self.git,
-            look,
             now: self.clock.now(),
             dark,
             unseen,
@@ -294,7 +298,7 @@ impl Life {
     }
 
     /// VMs whose listing or configuration is kept from us.
-    fn unseen(&self, truth: &Truth) -> BTreeSet<OwnId> {
+    pub fn unseen(&self, truth: &Truth) -> BTreeSet<OwnId> {
         let hidden = self.sites.iter().flat_map(|site| site.unseen.iter().cloned());
         let lost = truth.vms.values().filter(|vm| vm.link != world::Link::Connected);
         hidden.chain(lost.map(own_id)).collect()
@@ -305,12 +309,20 @@ impl Life {
         there.map(|endpoint| endpoint.name.clone()).collect()
     }
 
-    fn observed_only(&self) -> BTreeSet<EndpointName> {
+    pub fn observed_only(&self) -> BTreeSet<EndpointName> {
         let observed = self.settings.endpoints.iter().filter(|endpoint| endpoint.manage == Manage::Observe);
         observed.map(|endpoint| endpoint.name.clone()).collect()
     }
 
-    fn count_owned(&mut self, truth: &Truth) {
+    pub fn count_calls(&mut self, sent: &[Sent]) {
+        self.figures.calls += sent.len() as u64;
+        for call in sent {
+            let kind = call.endpoint.as_str().split('-').next().unwrap_or_default();
+            *self.figures.calls_at.entry(kind.to_owned()).or_default() += 1;
+        }
+    }
+
+    pub fn count_owned(&mut self, truth: &Truth) {
         let mut owned: BTreeMap<TierName, u32> = BTreeMap::new();
         for vm in truth.vms.values() {
             if let Owner::Us(mark) = owner(vm) {
@@ -352,7 +364,7 @@ impl Life {
         self.git.write(&self.settings.source);
         self.typed.clear();
         for cycles in 1..=QUIET_CYCLES {
-            self.cycle(false).await?;
+            self.some_cycle(false).await?;
             let look = self.preview().await;
             let Some(plan) = look.plan else { return settling::a_good_source_has_a_plan(&look.diagnostics) };
             if plan.steps.is_empty() {
@@ -373,7 +385,7 @@ impl Life {
 
     async fn check_settled(&mut self) -> Holds {
         let calls = self.figures.calls;
-        self.cycle(false).await?;
+        self.some_cycle(false).await?;
         settling::what_converged_is_left_alone(usize::try_from(self.figures.calls - calls).unwrap_or(usize::MAX))?;
         let look = self.preview().await;
         let (Some(plan), Some(desired)) = (&look.plan, &look.desired) else { return Ok(()) };

@@ -102,7 +102,10 @@ impl<'a> Draft<'a> {
         }
         let held = || {
             let config = vm.readable()?;
-            machine::may_finish(config).or_else(|| disks::may_finish(&spec.disks, config))
+            let equipped = begun.is_some_and(is_equipped);
+            machine::may_finish(config)
+                .or_else(|| disks::may_finish(&spec.disks, config))
+                .or_else(|| machine::may_size(config, (spec.cpus, spec.memory)).filter(|_| !equipped))
         };
         let no = machine::may_change(self.input.policy, endpoint).or_else(held).or_else(|| {
             let why = format!("its create was begun on {endpoint}, which is not an endpoint of {} any more", tier.name);
@@ -179,7 +182,7 @@ impl<'a> Draft<'a> {
 /// are plugged in, which is when the mark knows their slots, nothing of the create adds or removes one.
 fn unfinishable(spec: &VmSpec, begun: &Mark) -> Option<String> {
     let image = begun.applied.as_ref().and_then(|applied| applied.image.as_ref());
-    let equipped = begun.disks.values().any(|disk| disk.slot.is_some());
+    let equipped = is_equipped(begun);
     let same_disks = begun.disks.keys().collect::<BTreeSet<_>>() == spec.disks.iter().map(|disk| &disk.name).collect();
     let same_nics = begun.nics.keys().collect::<BTreeSet<_>>() == spec.nics.iter().map(|nic| &nic.name).collect();
     let changed = if image != spec.image.as_ref() {
@@ -192,6 +195,11 @@ fn unfinishable(spec: &VmSpec, begun: &Mark) -> Option<String> {
         return None;
     };
     Some(format!("the manifest asks for {changed} than when it was begun (put that back to have it finished)"))
+}
+
+/// Are its size, disks and NICs set? Then the mark knows the slots.
+fn is_equipped(begun: &Mark) -> bool {
+    begun.disks.values().any(|disk| disk.slot.is_some())
 }
 
 fn disk_order(disk: &crate::model::DiskSpec, tier: &Tier) -> DiskOrder {

@@ -1,7 +1,7 @@
 //! What a VM's own state and its endpoint forbid, whatever is to be done to it.
 
 use super::No;
-use crate::model::{EndpointName, GuestAgent, PowerState, Shutdown, VmConfig};
+use crate::model::{Bytes, EndpointName, GuestAgent, PowerState, Shutdown, VmConfig};
 use crate::plan::{BlockCode, Manage, Policy};
 
 /// May this VM be changed at all as it is now?
@@ -42,6 +42,16 @@ pub fn may_finish(config: &VmConfig) -> Option<No> {
         }
         PowerState::Unknown => Some(No::flat(BlockCode::VmUnknown, "whether it runs cannot be told now")),
     }
+}
+
+/// May a create that was cut short still give its VM this size? Somebody started it meanwhile, and a create stops nothing.
+pub fn may_size(config: &VmConfig, wanted: (u32, Bytes)) -> Option<No> {
+    let other = config.power == PowerState::Running && (config.cpus, config.memory) != wanted;
+    other.then(|| {
+        let why = "it was started before its create was finished, and has not the size that is wanted; stop it by hand to \
+                   have it finished";
+        No::flat(BlockCode::UnfinishedCreate, why)
+    })
 }
 
 /// Can this VM be stopped as it is to be stopped? A plan must not promise a shutdown that nobody can ask for. Where the

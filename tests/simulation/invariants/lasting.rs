@@ -35,12 +35,24 @@ pub fn what_is_not_ours_is_unchanged(sent: &[Sent], before: &Truth, after: &Trut
         let Some(now) = after.vms.get(at) else {
             return UNCHANGED.broken(format!("{} on {} is gone", vm.name, at.0));
         };
-        let same = now == vm || (taken_over.contains(&own_id(vm)) && without_mark(now) == without_mark(vm));
+        // `serve` makes the differences of one that it took over go in its next plan, by the mark that it has then.
+        let adopted = sent.iter().position(|sent| is_adopt(sent, vm));
+        let ours_since = adopted.is_some_and(|at| sent[at..].iter().any(|sent| is_later_change(sent, vm)));
+        let same =
+            ours_since || now == vm || (taken_over.contains(&own_id(vm)) && without_mark(now) == without_mark(vm));
         if !same {
             return UNCHANGED.broken(format!("{} on {}:\n{vm:?}\nbecame\n{now:?}", vm.name, at.0));
         }
     }
     Ok(())
+}
+
+fn is_adopt(sent: &Sent, vm: &world::Vm) -> bool {
+    sent.step.action == Action::Adopt && sent.step.own_id.as_ref() == Some(&own_id(vm))
+}
+
+fn is_later_change(sent: &Sent, vm: &world::Vm) -> bool {
+    sent.step.action != Action::Adopt && sent.step.own_id.as_ref() == Some(&own_id(vm))
 }
 
 /// What counts changes counts the mark's too.

@@ -22,7 +22,6 @@ use tierwright::lab::world;
 use tierwright::mark::{self, Mark, Pending};
 use tierwright::model::{EndpointName, OwnId, TierName, VmKey};
 use tierwright::plan::Limits;
-use tierwright::session::Look;
 
 use crate::git::{Git, Shape};
 use crate::marks;
@@ -80,7 +79,6 @@ pub enum Owner {
 /// What is known of one cycle when its rules are asked.
 pub struct Cycle<'a> {
     pub git: &'a Git,
-    pub look: &'a Look,
     /// When it was looked.
     pub now: Timestamp,
     /// Endpoints of which nothing, or not all, was to be seen at the look.

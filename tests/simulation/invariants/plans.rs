@@ -6,6 +6,7 @@ use tierwright::inventory::View;
 use tierwright::mark::{Standing, judge};
 use tierwright::model::{EndpointName, VmKey};
 use tierwright::plan::{self, Action, Plan, PlanInput, Policy};
+use tierwright::session::Look;
 
 use super::{Cycle, Holds, INSTALLATION, Owner, Rule, Truth, own_id, owner};
 
@@ -28,23 +29,23 @@ const SOURCE: Rule = Rule {
 };
 
 /// All rules about one plan.
-pub fn of_plan(cycle: &Cycle<'_>, plan: &Plan, policy: &Policy, truth: &Truth) -> Holds {
-    each_vm_is_accounted_once(cycle, plan)?;
-    equal_input_gives_equal_bytes(cycle, plan, policy)?;
+pub fn of_plan(cycle: &Cycle<'_>, (look, plan): (&Look, &Plan), policy: &Policy, truth: &Truth) -> Holds {
+    each_vm_is_accounted_once(look, plan)?;
+    equal_input_gives_equal_bytes(cycle, (look, plan), policy)?;
     a_source_in_doubt_destroys_nothing(cycle, plan)?;
-    unknown_never_leads_to_create_or_destroy(cycle, plan, truth)?;
-    a_create_needs_all_endpoints_of_its_tier(cycle, plan)
+    unknown_never_leads_to_create_or_destroy(cycle, (look, plan), truth)?;
+    a_create_needs_all_endpoints_of_its_tier(cycle, (look, plan))
 }
 
-fn each_vm_is_accounted_once(cycle: &Cycle<'_>, plan: &Plan) -> Holds {
-    let Some(desired) = &cycle.look.desired else { return Ok(()) };
+fn each_vm_is_accounted_once(look: &Look, plan: &Plan) -> Holds {
+    let Some(desired) = &look.desired else { return Ok(()) };
     let named: Vec<&VmKey> =
         plan.steps.iter().map(|step| &step.key).chain(plan.blocked.iter().map(|blocked| &blocked.key)).collect();
     let once: BTreeSet<&VmKey> = named.iter().copied().collect();
     if once.len() != named.len() {
         return ONCE.broken(format!("a key is named twice: {named:?}"));
     }
-    let vms = cycle.look.inventory.endpoints.values().flat_map(|endpoint| match &endpoint.view {
+    let vms = look.inventory.endpoints.values().flat_map(|endpoint| match &endpoint.view {
         View::Observed(observed) => observed.vms.as_slice(),
         View::Unreachable(_) => &[],
     });
@@ -63,8 +64,7 @@ fn each_vm_is_accounted_once(cycle: &Cycle<'_>, plan: &Plan) -> Holds {
     Ok(())
 }
 
-fn equal_input_gives_equal_bytes(cycle: &Cycle<'_>, made: &Plan, policy: &Policy) -> Holds {
-    let look = cycle.look;
+fn equal_input_gives_equal_bytes(cycle: &Cycle<'_>, (look, made): (&Look, &Plan), policy: &Policy) -> Holds {
     let Some(desired) = &look.desired else { return Ok(()) };
     let mut inventory = look.inventory.clone();
     for endpoint in inventory.endpoints.values_mut() {
@@ -102,7 +102,7 @@ fn a_source_in_doubt_destroys_nothing(cycle: &Cycle<'_>, plan: &Plan) -> Holds {
     }
 }
 
-fn unknown_never_leads_to_create_or_destroy(cycle: &Cycle<'_>, plan: &Plan, truth: &Truth) -> Holds {
+fn unknown_never_leads_to_create_or_destroy(cycle: &Cycle<'_>, (look, plan): (&Look, &Plan), truth: &Truth) -> Holds {
     for ((endpoint, _), vm) in &truth.vms {
         let hidden = cycle.dark.contains(endpoint) || cycle.unseen.contains(&own_id(vm));
         let Owner::Us(mark) = owner(vm) else { continue };
@@ -114,7 +114,7 @@ fn unknown_never_leads_to_create_or_destroy(cycle: &Cycle<'_>, plan: &Plan, trut
             let makes = step.action == Action::Create && step.key == mark.key;
             let takes = step.action.is_destroy() && step.own_id.as_ref() == Some(&own_id(vm));
             // Read in full just now: its own listing is cut, and it is in the part that came.
-            let listed = cycle.look.inventory.observed(endpoint).is_some_and(|observed| {
+            let listed = look.inventory.observed(endpoint).is_some_and(|observed| {
                 observed.vms.iter().any(|seen| seen.id == own_id(vm) && seen.readable().is_some())
             });
             makes || (takes && !listed)
@@ -126,8 +126,8 @@ fn unknown_never_leads_to_create_or_destroy(cycle: &Cycle<'_>, plan: &Plan, trut
     Ok(())
 }
 
-fn a_create_needs_all_endpoints_of_its_tier(cycle: &Cycle<'_>, plan: &Plan) -> Holds {
-    let Some(desired) = &cycle.look.desired else { return Ok(()) };
+fn a_create_needs_all_endpoints_of_its_tier(cycle: &Cycle<'_>, (look, plan): (&Look, &Plan)) -> Holds {
+    let Some(desired) = &look.desired else { return Ok(()) };
     for step in plan.steps.iter().filter(|step| step.action == Action::Create && step.own_id.is_none()) {
         let endpoints = desired.tiers.get(&step.tier).map(|tier| tier.endpoints.as_slice()).unwrap_or_default();
         let counts = |endpoint: &EndpointName| !cycle.given_up.contains(endpoint) && !cycle.excused.contains(endpoint);

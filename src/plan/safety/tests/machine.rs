@@ -85,6 +85,15 @@ fn a_snapshot_of_an_unfinished_create_blocks_what_must_still_grow() {
 }
 
 #[test]
+fn an_unfinished_create_that_somebody_started_is_not_sized_while_it_runs() {
+    let mut world = cut_short();
+    world.config("vm-00").cpus = 4;
+    assert_eq!(world.plan().blocked_of("app/vm-00").code, BlockCode::UnfinishedCreate);
+    world.config("vm-00").power = PowerState::Stopped;
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Create);
+}
+
+#[test]
 fn an_unfinished_create_that_runs_is_stopped_openly_when_it_is_removed() {
     let mut world = cut_short();
     world.unwant("app/vm-00");
