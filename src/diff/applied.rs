@@ -37,11 +37,12 @@ fn is_recorded(pair: Pair<'_>, applied: &Applied) -> bool {
         && (*memory == spec.memory || pair.ignores("memory"))
         && (*power == spec.power || pair.ignores("power"))
         && disks.len() == spec.disks.len()
-        && (spec.disks.iter())
-            .all(|disk| disks.get(&disk.name) == Some(&disk.size) || pair.ignores(&format!("disks/{}/size", disk.name)))
+        && (spec.disks.iter()).all(|disk| {
+            disks.get(&*disk.name) == Some(&disk.size) || pair.ignores(&format!("disks/{}/size", disk.name))
+        })
         && nics.len() == spec.nics.len()
         && (spec.nics.iter()).all(|nic| {
-            nics.get(&nic.name) == pair.tier.networks.get(&nic.network)
+            nics.get(&*nic.name) == pair.tier.networks.get(&*nic.network)
                 || pair.ignores(&format!("nics/{}/network", nic.name))
         })
 }
@@ -50,14 +51,15 @@ fn is_recorded(pair: Pair<'_>, applied: &Applied) -> bool {
 /// nobody knows, so today's manifest stands for it.
 pub fn next_applied(spec: &VmSpec, tier: &Tier, before: Option<&Mark>, user_data: Option<Digest>) -> Applied {
     let before = before.and_then(|mark| mark.applied.as_ref());
-    let nics = spec.nics.iter().filter_map(|nic| Some((nic.name.clone(), tier.networks.get(&nic.network)?.clone())));
+    let nics =
+        spec.nics.iter().filter_map(|nic| Some((nic.name.to_string(), tier.networks.get(&*nic.network)?.clone())));
     Applied {
         cpus: spec.cpus,
         memory: spec.memory,
         power: spec.power,
-        image: before.map_or_else(|| spec.image.clone(), |before| before.image.clone()),
+        image: before.map_or_else(|| spec.image.as_deref().map(str::to_owned), |before| before.image.clone()),
         user_data: before.map_or(user_data, |before| before.user_data.clone()),
-        disks: spec.disks.iter().map(|disk| (disk.name.clone(), disk.size)).collect(),
+        disks: spec.disks.iter().map(|disk| (disk.name.to_string(), disk.size)).collect(),
         nics: nics.collect(),
     }
 }
@@ -70,9 +72,9 @@ pub(super) fn note_creation_only(
     config: &VmConfig,
     notes: &mut Vec<String>,
 ) {
-    let name = |image: Option<&String>| image.map_or_else(|| "none".to_owned(), Clone::clone);
-    if let Some(applied) = applied.filter(|applied| applied.image != spec.image) {
-        let (was, is) = (name(applied.image.as_ref()), name(spec.image.as_ref()));
+    let name = |image: Option<&str>| image.unwrap_or("none").to_owned();
+    if let Some(applied) = applied.filter(|applied| applied.image.as_deref() != spec.image.as_deref()) {
+        let (was, is) = (name(applied.image.as_deref()), name(spec.image.as_deref()));
         notes.push(format!("image is {is} in the manifest and was {was} when it was created; that changes nothing"));
     }
     if config.firmware != spec.firmware {

@@ -77,7 +77,7 @@ fn complete<'a>(pair: Pair<'a>, all: &mut [(&'a str, At<'a>)]) {
         .collect();
     let free: Vec<&ObservedDisk> = pair.config.disks.iter().filter(|disk| !claimed.contains(&&*disk.slot)).collect();
     let names: Vec<&DiskSpec> = (pair.spec.disks.iter())
-        .filter(|spec| all.iter().any(|(name, at)| *name == spec.name && *at == At::Incomplete))
+        .filter(|spec| all.iter().any(|(name, at)| **name == *spec.name && *at == At::Incomplete))
         .collect();
     let incomplete = all.iter().filter(|(_, at)| *at == At::Incomplete).count();
     let applied = |name: &str| pair.mark.applied.as_ref().and_then(|applied| applied.disks.get(name)).copied();
@@ -88,7 +88,7 @@ fn complete<'a>(pair: Pair<'a>, all: &mut [(&'a str, At<'a>)]) {
         return;
     }
     for (spec, disk) in names.into_iter().zip(free) {
-        for (_, at) in all.iter_mut().filter(|(name, _)| *name == spec.name) {
+        for (_, at) in all.iter_mut().filter(|(name, _)| **name == *spec.name) {
             *at = At::Attached(disk);
         }
     }
@@ -118,7 +118,7 @@ pub(super) fn compare(pair: Pair<'_>, differences: &mut Differences) {
 }
 
 fn is_as_wanted(pair: Pair<'_>, spec: &DiskSpec) -> bool {
-    pair.mark.disks.get(&spec.name).is_some_and(|marked| match resolve(marked, &pair.config.disks) {
+    pair.mark.disks.get(&*spec.name).is_some_and(|marked| match resolve(marked, &pair.config.disks) {
         At::Attached(disk) => disk.size == spec.size && is_recorded(marked, disk),
         At::Detached | At::Incomplete | At::Lost { .. } => false,
     })
@@ -150,12 +150,12 @@ fn add(pair: Pair<'_>, spec: &DiskSpec, differences: &mut Differences) {
 /// A disk as the hypervisor is asked for it.
 fn order(pair: Pair<'_>, spec: &DiskSpec) -> DiskOrder {
     let DiskSpec { name, size, storage } = spec;
-    let storage = storage.as_ref().and_then(|name| pair.tier.storage.get(name)).cloned();
-    DiskOrder { name: name.clone(), size: *size, storage }
+    let storage = storage.as_ref().and_then(|name| pair.tier.storage.get(&**name)).cloned();
+    DiskOrder { name: name.to_string(), size: *size, storage }
 }
 
 fn attach(pair: Pair<'_>, spec: &DiskSpec, differences: &mut Differences) {
-    let Some(MarkedDisk { file: Some(file), id, .. }) = pair.mark.disks.get(&spec.name) else { return };
+    let Some(MarkedDisk { file: Some(file), id, .. }) = pair.mark.disks.get(&*spec.name) else { return };
     let hot = pair.config.hot.disks;
     let reason = Reason {
         field: format!("disks/{}", spec.name),
@@ -165,7 +165,7 @@ fn attach(pair: Pair<'_>, spec: &DiskSpec, differences: &mut Differences) {
         lands: pair.landing(hot),
         detail: Some(format!("the kept disk {file} is attached again")),
     };
-    let change = Change::AttachDisk { name: spec.name.clone(), file: file.clone(), id: id.clone() };
+    let change = Change::AttachDisk { name: spec.name.to_string(), file: file.clone(), id: id.clone() };
     differences.found.push(Difference { reason, effect: Effect::Hardware(vec![change]) });
 }
 
@@ -179,7 +179,7 @@ fn attached(pair: Pair<'_>, spec: &DiskSpec, disk: &ObservedDisk, differences: &
         }
         refuse_unsafe(pair, &spec.name, disk, "grown", differences);
         let hot = pair.config.hot.grow_disk;
-        let applied = pair.mark.applied.as_ref().and_then(|applied| applied.disks.get(&spec.name));
+        let applied = pair.mark.applied.as_ref().and_then(|applied| applied.disks.get(&*spec.name));
         let reason = Reason {
             field,
             from: Some(disk.size.to_string()),
@@ -190,7 +190,7 @@ fn attached(pair: Pair<'_>, spec: &DiskSpec, disk: &ObservedDisk, differences: &
         };
         let change = Change::GrowDisk { disk: disk_at(&spec.name, disk), size: spec.size };
         differences.found.push(Difference { reason, effect: Effect::Hardware(vec![change]) });
-    } else if pair.mark.disks.get(&spec.name).is_some_and(|marked| !is_recorded(marked, disk)) {
+    } else if pair.mark.disks.get(&*spec.name).is_some_and(|marked| !is_recorded(marked, disk)) {
         let reason = Reason {
             field: format!("disks/{}", spec.name),
             from: None,

@@ -47,7 +47,8 @@ pub fn is_plainly_in_sync(candidate: &Candidate<'_>) -> bool {
         && spec.adopt.as_ref().is_none_or(|adopt| adopt.id == vm.id)
         && {
             let mut walk = head.tail;
-            disks(candidate, &mut walk).is_some()
+            walk.is_plain()
+                && disks(candidate, &mut walk).is_some()
                 && nics(candidate, &mut walk).is_some()
                 && applied(candidate, &mut walk).is_some()
                 && walk.is_over()
@@ -85,7 +86,7 @@ fn nics(candidate: &Candidate<'_>, walk: &mut Walk<'_>) -> Option<()> {
         let wanted = spec.nic(name)?;
         let nic = config.nics.iter().find(|nic| same_mac(&nic.mac, mac))?;
         let same = nic.connected
-            && nic.network.as_ref() == Some(tier.networks.get(&wanted.network)?)
+            && nic.network.as_ref() == Some(tier.networks.get(&*wanted.network)?)
             && wanted.mac.as_deref().is_none_or(|wanted| same_mac(wanted, mac));
         same.then_some(())
     })?;
@@ -109,7 +110,7 @@ fn applied(candidate: &Candidate<'_>, walk: &mut Walk<'_>) -> Option<()> {
     let count = walk.object(|name, walk| is_size(walk.string()?, spec.disk(name)?.size))?;
     (count == spec.disks.len()).then_some(())?;
     walk.literal(",\"nics\":")?;
-    let count = walk.object(|name, walk| is_target(walk, tier.networks.get(&spec.nic(name)?.network)?))?;
+    let count = walk.object(|name, walk| is_target(walk, tier.networks.get(&*spec.nic(name)?.network)?))?;
     (count == spec.nics.len()).then_some(())?;
     walk.literal("}}")
 }

@@ -34,7 +34,7 @@ pub fn resolve_all(pair: Pair<'_>) -> Vec<(&str, Option<&ObservedNic>)> {
     let mut all: Vec<(&str, Option<&ObservedNic>)> =
         pair.mark.nics.iter().map(|(name, marked)| (name.as_str(), resolve(marked, nics))).collect();
     let incomplete = |name: &str| pair.mark.nics.get(name).is_some_and(|nic| nic.mac.is_none() && nic.slot.is_none());
-    let names: Vec<&str> = pair.spec.nics.iter().map(|nic| nic.name.as_str()).filter(|name| incomplete(name)).collect();
+    let names: Vec<&str> = pair.spec.nics.iter().map(|nic| &*nic.name).filter(|name| incomplete(name)).collect();
     let free: Vec<&ObservedNic> = nics
         .iter()
         .filter(|nic| !all.iter().any(|(_, found)| found.is_some_and(|found| found.slot == nic.slot)))
@@ -55,7 +55,7 @@ pub(super) fn compare(pair: Pair<'_>, differences: &mut Differences) {
     }
     let resolved = resolve_all(pair);
     for spec in &pair.spec.nics {
-        let Some((_, found)) = resolved.iter().find(|(name, _)| *name == spec.name) else {
+        let Some((_, found)) = resolved.iter().find(|(name, _)| **name == *spec.name) else {
             add(pair, spec, Because::ManifestChanged, differences);
             continue;
         };
@@ -73,19 +73,19 @@ pub(super) fn compare(pair: Pair<'_>, differences: &mut Differences) {
 
 fn is_as_wanted(pair: Pair<'_>, spec: &NicSpec) -> bool {
     let NicSpec { name, network, mac, addresses: _, gateway: _ } = spec; // addresses are the guest's, told at creation
-    let Some(marked) = pair.mark.nics.get(name) else { return false };
+    let Some(marked) = pair.mark.nics.get(&**name) else { return false };
     let Some(nic) = resolve(marked, &pair.config.nics) else { return false };
     nic.connected
         && nic.network.is_some()
-        && nic.network.as_ref() == pair.tier.networks.get(network)
+        && nic.network.as_ref() == pair.tier.networks.get(&**network)
         && marked.mac.as_deref().is_some_and(|recorded| same_mac(recorded, &nic.mac))
         && mac.as_deref().is_none_or(|wanted| same_mac(wanted, &nic.mac))
 }
 
 fn add(pair: Pair<'_>, spec: &NicSpec, because: Because, differences: &mut Differences) {
-    let Some(target) = pair.tier.networks.get(&spec.network) else { return };
+    let Some(target) = pair.tier.networks.get(&*spec.network) else { return };
     // One that was taken off by hand comes back as the card the guest knew.
-    let mac = spec.mac.clone().or_else(|| pair.mark.nics.get(&spec.name).and_then(|nic| nic.mac.clone()));
+    let mac = spec.mac.clone().or_else(|| pair.mark.nics.get(&*spec.name).and_then(|nic| nic.mac.clone()));
     let reason = Reason {
         field: format!("nics/{}", spec.name),
         from: None,
@@ -101,16 +101,16 @@ fn add(pair: Pair<'_>, spec: &NicSpec, because: Because, differences: &mut Diffe
 /// A NIC as the hypervisor is asked for it.
 fn order(spec: &NicSpec, network: &NetworkTarget, mac: Option<String>) -> NicOrder {
     let NicSpec { name, network: _, mac: _, addresses, gateway } = spec;
-    NicOrder { name: name.clone(), network: network.clone(), mac, addresses: addresses.clone(), gateway: *gateway }
+    NicOrder { name: name.to_string(), network: network.clone(), mac, addresses: addresses.clone(), gateway: *gateway }
 }
 
 fn present(pair: Pair<'_>, spec: &NicSpec, nic: &ObservedNic, differences: &mut Differences) {
-    let Some(target) = pair.tier.networks.get(&spec.network) else { return };
+    let Some(target) = pair.tier.networks.get(&*spec.network) else { return };
     let path = |part: &str| format!("nics/{}/{part}", spec.name);
     if let Some(mac) = spec.mac.as_deref().filter(|mac| !same_mac(mac, &nic.mac) && !pair.ignores(&path("mac"))) {
         return replace(pair, spec, nic, mac, differences);
     }
-    let applied = pair.mark.applied.as_ref().and_then(|applied| applied.nics.get(&spec.name));
+    let applied = pair.mark.applied.as_ref().and_then(|applied| applied.nics.get(&*spec.name));
     // A network that the server could not resolve is unknown, not wrong; only a change of the manifest acts on it.
     let wrong = match &nic.network {
         Some(network) => network != target,
@@ -141,7 +141,7 @@ fn present(pair: Pair<'_>, spec: &NicSpec, nic: &ObservedNic, differences: &mut 
         let change = Change::ConnectNic { nic: nic_at(&spec.name, nic), connected: true };
         differences.found.push(Difference { reason, effect: Effect::Hardware(vec![change]) });
     }
-    let recorded = pair.mark.nics.get(&spec.name).and_then(|marked| marked.mac.as_deref());
+    let recorded = pair.mark.nics.get(&*spec.name).and_then(|marked| marked.mac.as_deref());
     if recorded.is_none_or(|recorded| !same_mac(recorded, &nic.mac)) && !pair.ignores(&path("mac")) {
         let reason = Reason {
             field: path("mac"),
@@ -156,8 +156,8 @@ fn present(pair: Pair<'_>, spec: &NicSpec, nic: &ObservedNic, differences: &mut 
 }
 
 fn replace(pair: Pair<'_>, spec: &NicSpec, nic: &ObservedNic, mac: &str, differences: &mut Differences) {
-    let Some(target) = pair.tier.networks.get(&spec.network) else { return };
-    let recorded = pair.mark.nics.get(&spec.name).and_then(|marked| marked.mac.as_deref());
+    let Some(target) = pair.tier.networks.get(&*spec.network) else { return };
+    let recorded = pair.mark.nics.get(&*spec.name).and_then(|marked| marked.mac.as_deref());
     let drifted = recorded.is_some_and(|recorded| same_mac(recorded, mac));
     let reason = Reason {
         field: format!("nics/{}/mac", spec.name),

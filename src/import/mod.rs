@@ -226,7 +226,7 @@ fn manifest(request: &ImportRequest<'_>, vm: &ObservedVm, names: &mut Names<'_>)
         if let Err(target) = &storage {
             remarks.push(format!("Disk {name} lies on {target}, for which {} has no word.", words.tier.name));
         }
-        DiskSpec { name, size: disk.size, storage: storage.ok().flatten() }
+        DiskSpec { name: name.into(), size: disk.size, storage: storage.ok().flatten().map(Into::into) }
     });
     let disks = disks.collect();
     if config.power == PowerState::Suspended {
@@ -249,7 +249,13 @@ fn manifest(request: &ImportRequest<'_>, vm: &ObservedVm, names: &mut Names<'_>)
 }
 
 fn nic(at: usize, network: String) -> NicSpec {
-    NicSpec { name: format!("eth{at}"), network, mac: None, addresses: Vec::new(), gateway: None }
+    NicSpec {
+        name: format!("eth{at}").into(),
+        network: network.into(),
+        mac: None,
+        addresses: Vec::new(),
+        gateway: None,
+    }
 }
 
 /// `NAME: FOLDER, on HOST`, for whoever reviews it.

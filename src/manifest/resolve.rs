@@ -19,7 +19,7 @@ use super::schema::{
 use super::tree::Spot;
 use crate::model::{
     Adopt, CloudInit, DiskSpec, ImageTarget, Money, NetworkTarget, NicSpec, Origin, Placement, Price, Shutdown,
-    SyncPolicy, Tier, TierName, VmKey, VmSpec,
+    SyncPolicy, Tier, TierName, VmKey, VmSpec, Words,
 };
 
 /// Completes every tier and VM.
@@ -65,6 +65,7 @@ pub fn resolve(
 struct Shared {
     labels: BTreeSet<Arc<BTreeMap<String, String>>>,
     ignored: BTreeSet<Arc<BTreeSet<String>>>,
+    words: Words,
 }
 
 /// The one copy of a value.
@@ -85,6 +86,10 @@ fn unresolved(place: Place, report: &mut Report) {
 
 fn plain(at: Option<&At<String>>) -> Option<String> {
     at.map(|at| at.value.clone())
+}
+
+fn shared(at: Option<&At<String>>, words: &mut Words) -> Option<Arc<str>> {
+    at.map(|at| words.one(&at.value))
 }
 
 fn copied<T: Copy>(at: Option<&At<T>>) -> Option<T> {
@@ -171,20 +176,20 @@ fn vm(written: &Written<VmManifest>, known: &Known<'_>, origin: Origin, shared: 
     };
     let size = instance_type.map(|written| &written.manifest.spec);
     Some(VmSpec {
-        key: super::check::key(&written.manifest)?,
+        key: super::check::key(&written.manifest)?.sharing(&mut shared.words),
         labels: one(
             &mut shared.labels,
             metadata.labels.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect(),
         ),
         tier: tier.metadata.name.as_ref()?.value.clone(),
-        instance_type: plain(spec.instance_type.as_ref()),
+        instance_type: self::shared(spec.instance_type.as_ref(), &mut shared.words),
         cpus: copied(spec.cpus.as_ref().or(size.and_then(|size| size.cpus.as_ref())))?,
         memory: copied(spec.memory.as_ref().or(size.and_then(|size| size.memory.as_ref())))?,
-        image: plain(spec.image.as_ref()),
+        image: self::shared(spec.image.as_ref(), &mut shared.words),
         guest_os: copied(spec.guest_os.as_ref()).unwrap_or_default(),
         firmware: copied(spec.firmware.as_ref().or(defaults.firmware.as_ref())).unwrap_or_default(),
-        disks: spec.disks.iter().flatten().map(disk).collect::<Option<_>>()?,
-        nics: spec.nics.iter().flatten().map(nic).collect::<Option<_>>()?,
+        disks: made_to_measure(spec.disks.iter().flatten().map(|written| disk(written, &mut shared.words)))?,
+        nics: made_to_measure(spec.nics.iter().flatten().map(|written| nic(written, &mut shared.words)))?,
         power: copied(spec.power.as_ref()),
         cloud_init: match &spec.cloud_init {
             Some(written) => Some(cloud_init(written)?),
@@ -206,16 +211,24 @@ fn vm(written: &Written<VmManifest>, known: &Known<'_>, origin: Origin, shared: 
     })
 }
 
-fn disk(written: &DiskEntry) -> Option<DiskSpec> {
-    let DiskEntry { name, size, storage } = written;
-    Some(DiskSpec { name: plain(name.as_ref())?, size: copied(size.as_ref())?, storage: plain(storage.as_ref()) })
+/// All of them or none, without the room that a list keeps for more.
+fn made_to_measure<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let mut items = items.collect::<Option<Vec<T>>>()?;
+    items.shrink_to_fit();
+    Some(items)
 }
 
-fn nic(written: &NicEntry) -> Option<NicSpec> {
+fn disk(written: &DiskEntry, words: &mut Words) -> Option<DiskSpec> {
+    let DiskEntry { name, size, storage } = written;
+    let storage = shared(storage.as_ref(), words);
+    Some(DiskSpec { name: shared(name.as_ref(), words)?, size: copied(size.as_ref())?, storage })
+}
+
+fn nic(written: &NicEntry, words: &mut Words) -> Option<NicSpec> {
     let NicEntry { name, network, mac, addresses, gateway } = written;
     Some(NicSpec {
-        name: plain(name.as_ref())?,
-        network: plain(network.as_ref())?,
+        name: shared(name.as_ref(), words)?,
+        network: shared(network.as_ref(), words)?,
         mac: plain(mac.as_ref()),
         addresses: addresses.iter().map(|address| address.value.clone()).collect(),
         gateway: copied(gateway.as_ref()),

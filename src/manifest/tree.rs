@@ -17,8 +17,9 @@ use super::report::{Place, Report};
 /// Deepest nesting of a document.
 pub const MAX_DEPTH: usize = 64;
 
-/// Values in one document; a manifest of a person has a hundred, a large generated tier some ten thousand.
-pub const MAX_NODES: usize = 100_000;
+/// Values in one document; a manifest of a person has a hundred, a large generated tier some ten thousand. Reading so many
+/// takes some 50 ms at worst.
+pub const MAX_NODES: usize = 50_000;
 
 /// What all aliases of a file may expand to: nodes, and one more for each 64 bytes of text.
 pub const MAX_EXPANSION: usize = 20_000;

@@ -39,11 +39,6 @@ pub struct Walk<'a> {
 impl<'a> Head<'a> {
     /// Reads the beginning, if it is in our own form.
     pub fn read(text: &'a str) -> Option<Self> {
-        // One look over all of it (no escape, no control character) makes every string below a search for its quote.
-        let odd = text.bytes().fold(0u8, |odd, byte| odd | u8::from(byte == b'\\') | u8::from(byte < b' '));
-        if odd != 0 {
-            return None;
-        }
         let mut walk = Walk { rest: text };
         walk.literal("{\"version\":1,\"installation\":")?;
         let installation = walk.string()?;
@@ -63,11 +58,17 @@ impl<'a> Head<'a> {
         let tail = walk;
         // `retired` would stand here.
         walk.literal(",\"disks\":")?;
+        is_plain(&text[..text.len() - tail.rest.len()]).then_some(())?;
         Some(Self { installation, key, identity, own_id, tier, generation, protection, tail })
     }
 }
 
 impl<'a> Walk<'a> {
+    /// Is what follows without escapes and control characters? Only then it can be walked.
+    pub fn is_plain(&self) -> bool {
+        is_plain(self.rest)
+    }
+
     /// Goes over exactly this.
     pub fn literal(&mut self, literal: &str) -> Option<()> {
         self.rest = self.rest.strip_prefix(literal)?;
@@ -162,4 +163,9 @@ impl<'a> Walk<'a> {
     pub fn is_over(&self) -> bool {
         self.rest.is_empty()
     }
+}
+
+/// No escape and no control character: then every string in it is a search for its quote.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(0u8, |odd, byte| odd | u8::from(byte == b'\\') | u8::from(byte < b' ')) == 0
 }

@@ -42,6 +42,8 @@ pub struct Origin {
 }
 
 /// One VM as desired, resolved: instance type and tier defaults applied. Names no hypervisor.
+///
+/// Held for every VM of a fleet, so words that many use are shared ([`super::Words`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmSpec {
     /// Its key.
@@ -51,13 +53,13 @@ pub struct VmSpec {
     /// The tier it belongs on.
     pub tier: TierName,
     /// The instance type it came from, if any; sizes are already resolved.
-    pub instance_type: Option<String>,
+    pub instance_type: Option<Arc<str>>,
     /// Virtual CPUs.
     pub cpus: u32,
     /// Memory, a multiple of 4 MiB.
     pub memory: Bytes,
     /// Image name of the tier; `None`: a blank VM.
-    pub image: Option<String>,
+    pub image: Option<Arc<str>>,
     /// The guest's family.
     pub guest_os: GuestOs,
     /// Counts at creation.
@@ -95,12 +97,12 @@ pub struct VmSpec {
 impl VmSpec {
     /// The disk of that name.
     pub fn disk(&self, name: &str) -> Option<&DiskSpec> {
-        self.disks.iter().find(|disk| disk.name == name)
+        self.disks.iter().find(|disk| *disk.name == *name)
     }
 
     /// The NIC of that name.
     pub fn nic(&self, name: &str) -> Option<&NicSpec> {
-        self.nics.iter().find(|nic| nic.name == name)
+        self.nics.iter().find(|nic| *nic.name == *name)
     }
 }
 
@@ -109,12 +111,12 @@ impl VmSpec {
 #[serde(rename_all = "camelCase")]
 pub struct DiskSpec {
     /// Its name within the VM.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its size; disks only grow.
     pub size: Bytes,
     /// Storage name of the tier; `None`: the tier's placement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<String>,
+    pub storage: Option<Arc<str>>,
 }
 
 /// One desired NIC.
@@ -122,9 +124,9 @@ pub struct DiskSpec {
 #[serde(rename_all = "camelCase")]
 pub struct NicSpec {
     /// Its name within the VM.
-    pub name: String,
+    pub name: Arc<str>,
     /// Network name of the tier.
-    pub network: String,
+    pub network: Arc<str>,
     /// Lower case with colons; `None`: the hypervisor's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,

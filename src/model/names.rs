@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Words;
+
 /// Why a name was refused; the text is fit for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{value}` {why}")]
@@ -118,6 +120,12 @@ impl VmKey {
             Some((project, name)) => Self::new(project, name),
             None => Self::new(Self::DEFAULT_PROJECT, text),
         }
+    }
+
+    /// The same key, its project from the one copy.
+    #[must_use]
+    pub fn sharing(self, words: &mut Words) -> Self {
+        Self { project: words.one(&self.project), ..self }
     }
 
     /// The project part.

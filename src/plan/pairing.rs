@@ -22,7 +22,8 @@ pub(super) fn pair<'a>(last: Option<&'a LastInventory>, vms: &[ObservedVm]) -> P
     let mut pairs = Pairs { known: vec![None; vms.len()], missing: Vec::new(), of: last.vms.len() };
     let mut at = 0;
     for (_, known) in sorted(last.vms.as_slice(), |vm| &vm.id) {
-        while listed.get(at).is_some_and(|(_, vm)| vm.id < known.id) {
+        // Asked in this order, since equal ids are mostly one and the same text, which need not be looked at then.
+        while listed.get(at).is_some_and(|(_, vm)| vm.id != known.id && vm.id < known.id) {
             at += 1;
         }
         let before = at;

@@ -85,7 +85,7 @@ pub fn spec(name: &str) -> VmSpec {
         instance_type: None,
         cpus: 2,
         memory: Bytes::gib(4),
-        image: Some("debian".to_owned()),
+        image: Some("debian".into()),
         guest_os: GuestOs::Linux,
         firmware: Firmware::Uefi,
         disks: vec![disk("root", 20)],
@@ -106,11 +106,11 @@ pub fn spec(name: &str) -> VmSpec {
 }
 
 pub fn disk(name: &str, gib: u64) -> DiskSpec {
-    DiskSpec { name: name.to_owned(), size: Bytes::gib(gib), storage: None }
+    DiskSpec { name: name.into(), size: Bytes::gib(gib), storage: None }
 }
 
 pub fn nic(name: &str, network: &str) -> NicSpec {
-    NicSpec { name: name.to_owned(), network: network.to_owned(), mac: None, addresses: vec![], gateway: None }
+    NicSpec { name: name.into(), network: network.into(), mac: None, addresses: vec![], gateway: None }
 }
 
 pub fn identity(spec: &VmSpec) -> uuid::Uuid {
@@ -140,8 +140,8 @@ pub fn applied(spec: &VmSpec, tier: &Tier) -> ObservedVm {
         pending: None,
         protection: diff::wanted_protection(spec, tier),
         retired: None,
-        disks: spec.disks.iter().zip(&config.disks).map(|(spec, disk)| (spec.name.clone(), marked(disk))).collect(),
-        nics: spec.nics.iter().zip(&config.nics).map(|(spec, found)| (spec.name.clone(), nic(found))).collect(),
+        disks: spec.disks.iter().zip(&config.disks).map(|(spec, disk)| (spec.name.to_string(), marked(disk))).collect(),
+        nics: spec.nics.iter().zip(&config.nics).map(|(spec, found)| (spec.name.to_string(), nic(found))).collect(),
         applied: Some(diff::next_applied(spec, tier, None, None)),
     };
     config.mark = Some(mark::write(&mark));
@@ -163,7 +163,7 @@ pub fn bare(id: &str, name: &str, spec: &VmSpec, tier: &Tier) -> ObservedVm {
     let nics = spec.nics.iter().enumerate().map(|(n, nic)| ObservedNic {
         slot: (4000 + n).to_string().into(),
         mac: format!("00:50:56:{}:{}:{n:02x}", &hash[0..2], &hash[2..4]).into(),
-        network: tier.networks.get(&nic.network).cloned(),
+        network: tier.networks.get(&*nic.network).cloned(),
         connected: true,
     });
     let config = VmConfig {

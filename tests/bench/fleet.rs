@@ -10,7 +10,7 @@ use tierwright::model::{
     AllowReboot, Bytes, Config, Currency, Desired, DiskSpec, EndpointName, Firmware, GuestAgent, GuestOs, Hot,
     HypervisorType, Money, NetworkTarget, NicSpec, ObservedDisk, ObservedNic, ObservedVm, OnRemove, Origin, OwnId,
     Placed, Placement, PowerState, Price, Prune, Revision, Shutdown, SyncPolicy, Tier, TierName, VmConfig, VmKey,
-    VmSpec,
+    VmSpec, Words,
 };
 use tierwright::plan::{
     EndpointPolicy, EndpointState, History, Limits, Manage, PlanInput, Policy, SourceTrust, memory,
@@ -31,8 +31,9 @@ impl Fleet {
     /// So many VMs on one endpoint.
     pub fn of(vms: u32) -> Self {
         let endpoint = EndpointName::new("vc-prod").unwrap();
-        let specs: Vec<VmSpec> = (0..vms).map(spec).collect();
-        let mut listed: Vec<ObservedVm> = specs.iter().map(observed).collect();
+        let mut words = Words::default();
+        let specs: Vec<VmSpec> = (0..vms).map(|n| spec(n, &mut words)).collect();
+        let mut listed: Vec<ObservedVm> = specs.iter().map(|spec| observed(spec, &mut words)).collect();
         listed.sort_by(|a, b| a.id.cmp(&b.id));
         let answer =
             EndpointInventory { generation: 7, taken_at: now(), view: View::Observed(Box::new(answer(listed))) };
@@ -112,20 +113,26 @@ fn tier(endpoint: &EndpointName) -> Tier {
     }
 }
 
-fn spec(n: u32) -> VmSpec {
-    let disk = |name: &str, gib| DiskSpec { name: name.into(), size: Bytes::gib(gib), storage: None };
+fn spec(n: u32, words: &mut Words) -> VmSpec {
+    let mut disk = |name: &str, gib| DiskSpec { name: words.one(name), size: Bytes::gib(gib), storage: None };
     VmSpec {
-        key: VmKey::new(&format!("team-{:03}", n % 97), &format!("vm-{n:06}")).unwrap(),
+        disks: vec![disk("root", 40), disk("data", 200)],
+        key: VmKey::new(&format!("team-{:03}", n % 97), &format!("vm-{n:06}")).unwrap().sharing(words),
         labels: Arc::default(),
         tier: tier_name(),
         instance_type: None,
         cpus: 4,
         memory: Bytes::gib(16),
-        image: Some("debian-12".into()),
+        image: Some(words.one("debian-12")),
         guest_os: GuestOs::Linux,
         firmware: Firmware::Uefi,
-        disks: vec![disk("root", 40), disk("data", 200)],
-        nics: vec![NicSpec { name: "eth0".into(), network: "app".into(), mac: None, addresses: vec![], gateway: None }],
+        nics: vec![NicSpec {
+            name: words.one("eth0"),
+            network: words.one("app"),
+            mac: None,
+            addresses: vec![],
+            gateway: None,
+        }],
         power: None,
         cloud_init: None,
         prevent_destroy: false,
@@ -166,30 +173,30 @@ fn mark_of(spec: &VmSpec, identity: Uuid, id: &OwnId, mac: &str, disks: &[Observ
             shutdown: Shutdown::default(),
         },
         retired: None,
-        disks: spec.disks.iter().zip(disks).map(|(spec, disk)| (spec.name.clone(), marked(disk))).collect(),
+        disks: spec.disks.iter().zip(disks).map(|(spec, disk)| (spec.name.to_string(), marked(disk))).collect(),
         nics: BTreeMap::from([("eth0".into(), MarkedNic { mac: Some(mac.to_owned()), slot: Some("4000".into()) })]),
         applied: Some(Applied {
             cpus: spec.cpus,
             memory: spec.memory,
             power: None,
-            image: spec.image.clone(),
+            image: spec.image.as_deref().map(str::to_owned),
             user_data: None,
-            disks: spec.disks.iter().map(|disk| (disk.name.clone(), disk.size)).collect(),
+            disks: spec.disks.iter().map(|disk| (disk.name.to_string(), disk.size)).collect(),
             nics: BTreeMap::from([("eth0".into(), network())]),
         }),
     }
 }
 
-fn observed(spec: &VmSpec) -> ObservedVm {
+fn observed(spec: &VmSpec, words: &mut Words) -> ObservedVm {
     let identity = mark::identity("prod", &spec.key, 0);
     let id = OwnId::new(&identity.to_string());
     let mac = format!("00:50:56:{}:{}:{}", &id.as_str()[0..2], &id.as_str()[2..4], &id.as_str()[4..6]);
     let disks: Vec<ObservedDisk> = (spec.disks.iter().enumerate())
         .map(|(n, disk)| ObservedDisk {
             id: Some(format!("6000c29{n}-{identity}").into()),
-            slot: format!("scsi0:{n}").into(),
+            slot: words.one(&format!("scsi0:{n}")),
             size: disk.size,
-            storage: Some("flash".into()),
+            storage: Some(words.one("flash")),
             file: Some(format!("[flash] {}/{}.vmdk", spec.key.name(), disk.name).into()),
             parent: None,
             shared: false,
@@ -204,7 +211,7 @@ fn observed(spec: &VmSpec) -> ObservedVm {
         power: PowerState::Running,
         template: false,
         disks,
-        nics: vec![ObservedNic { slot: "4000".into(), mac: mac.into(), network: Some(network()), connected: true }],
+        nics: vec![ObservedNic { slot: words.one("4000"), mac: mac.into(), network: Some(network()), connected: true }],
         snapshots: false,
         question: None,
         guest_agent: GuestAgent::Running,

@@ -75,7 +75,7 @@ fn macs_and_ids_come_in_one_form() {
 #[test]
 fn a_plain_mac_and_words_that_only_yaml_1_1_takes_for_something_else_are_text() {
     let vm = vm("{tier: t, cpus: 1, memory: 1GiB, nics: [{name: no, network: app, mac: 00:50:56:00:00:01}]}");
-    assert_eq!(vm.nics[0].name, "no");
+    assert_eq!(&*vm.nics[0].name, "no");
 }
 
 #[test]

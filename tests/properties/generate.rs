@@ -164,7 +164,7 @@ impl Slot {
             spec.power = Some(PowerGoal::Running);
         }
         // Different disks, so that a removed VM and a new one do not look like a rename.
-        spec.disks[0].name = format!("root-{n}");
+        spec.disks[0].name = format!("root-{n}").into();
         spec
     }
 
@@ -240,7 +240,7 @@ impl Edit {
             Self::Cpus(cpus) => spec.cpus = *cpus,
             Self::GrowRoot => spec.disks[0].size = Bytes::gib(50),
             Self::AddDisk => {
-                let storage = (spec.tier.as_str() == "tier-1").then(|| "fast".to_owned());
+                let storage = (spec.tier.as_str() == "tier-1").then(|| "fast".into());
                 spec.disks.push(DiskSpec { name: "data".into(), size: Bytes::gib(10), storage });
             }
             Self::AddNic => spec.nics.push(NicSpec {

@@ -123,9 +123,8 @@ impl Deployed {
     pub fn of(spec: &VmSpec, tier: &Tier) -> Self {
         let identity = identity_of(&spec.key);
         let own_id = OwnId::new(&identity.to_string());
-        let disks: Vec<_> = spec.disks.iter().map(|disk| (disk.name.as_str(), disk.size)).collect();
-        let nics: Vec<_> =
-            spec.nics.iter().map(|nic| (nic.name.as_str(), tier.networks[&nic.network].clone())).collect();
+        let disks: Vec<_> = spec.disks.iter().map(|disk| (&*disk.name, disk.size)).collect();
+        let nics: Vec<_> = spec.nics.iter().map(|nic| (&*nic.name, tier.networks[&*nic.network].clone())).collect();
         let mut deployed = Self::bare(spec.key.name().as_str(), own_id, (spec.cpus, spec.memory), &disks, &nics);
         if spec.power == Some(PowerGoal::Stopped) {
             deployed.config().power = PowerState::Stopped;
@@ -143,14 +142,14 @@ impl Deployed {
         };
         let applied = mark.applied.as_mut().expect("own_mark sets it");
         applied.power = spec.power;
-        applied.image.clone_from(&spec.image);
+        applied.image = spec.image.as_deref().map(str::to_owned);
         for (nic, spec) in deployed.config().nics.iter_mut().zip(&spec.nics) {
             if let Some(mac) = &spec.mac {
                 nic.mac = mac.as_str().into();
             }
         }
         for (marked, nic) in spec.nics.iter().zip(deployed.config().nics.clone()) {
-            mark.nics.get_mut(&marked.name).expect("same names").mac = Some(nic.mac.to_string());
+            mark.nics.get_mut(&*marked.name).expect("same names").mac = Some(nic.mac.to_string());
         }
         deployed.mark = Some(mark);
         deployed

@@ -6,7 +6,7 @@
 //! ```text
 //! mod.rs       Census: take it once, ask it per key
 //! seen.rs      a VM with a mark, read as far as needed     identity.rs  which identity a new VM gets
-//! standing.rs  KeyStanding: what is known of one key
+//! standing.rs  KeyStanding: what is known of one key        index.rs     VMs by the hash of their key
 //! past.rs      the last inventories against the listing: missing, stripped of their mark, put back
 //! listing.rs   every VM with whose it is, for `get vms`
 //! ```
@@ -15,6 +15,7 @@
 //! is anywhere.
 
 mod identity;
+mod index;
 mod listing;
 mod past;
 mod seen;
@@ -51,8 +52,10 @@ pub struct Census<'a> {
     policy: &'a Policy,
     /// In order of endpoint and listing.
     seen: Vec<Seen<'a>>,
-    /// Hash of the key -> position in `seen`; sorted.
-    index: Vec<(u64, u32)>,
+    /// Hash of the key and position in `seen`, as they are counted.
+    hashes: Vec<(u64, u32)>,
+    /// The same, to find a key by.
+    index: index::Index,
     past: past::Past<'a>,
     by_id: OnceCell<BTreeMap<&'a str, Vec<(&'a EndpointName, &'a ObservedVm)>>>,
     held: OnceCell<identity::Held<'a>>,
@@ -88,7 +91,8 @@ pub fn take_approved<'a>(
         seen: Vec::with_capacity(
             inventory.endpoints.keys().filter_map(|e| inventory.observed(e)).map(|o| o.vms.len()).sum(),
         ),
-        index: Vec::new(),
+        hashes: Vec::new(),
+        index: index::Index::default(),
         past: past::Past::default(),
         by_id: OnceCell::new(),
         held: OnceCell::new(),
@@ -110,7 +114,7 @@ impl<'a> Census<'a> {
         let place = |position: u32| {
             seen.get(position as usize).map(|seen| (seen.endpoint, &seen.vm.id, &seen.vm.name, &seen.vm.handle))
         };
-        self.index.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| place(a.1).cmp(&place(b.1))));
+        self.index = index::Index::of(&std::mem::take(&mut self.hashes), |a, b| place(a).cmp(&place(b)));
         self.newborn.sort_by_key(|newborn| (newborn.endpoint, &newborn.vm.id, &newborn.vm.name, &newborn.vm.handle));
         self.past.put_in_order();
     }
@@ -137,7 +141,7 @@ impl<'a> Census<'a> {
             tail: head.tail,
         });
         self.seen.push(Seen { endpoint, vm, config, head, kind, reverted_from, mark });
-        self.index.push((key_hash, u32::try_from(self.seen.len() - 1).unwrap_or(u32::MAX)));
+        self.hashes.push((key_hash, u32::try_from(self.seen.len() - 1).unwrap_or(u32::MAX)));
     }
 
     /// Whose it is, by all of its mark. Counts what is nobody's, and notices a mark that was lost.
@@ -177,11 +181,7 @@ impl<'a> Census<'a> {
     /// Where in [`Self::all`] the VMs of this key stand.
     pub fn positions<'c, 'k>(&'c self, key: &'k VmKey) -> impl Iterator<Item = usize> + use<'a, 'c, 'k> {
         let wanted = seen::hash_of(key);
-        let start = self.index.partition_point(|(hash, _)| *hash < wanted);
-        (self.index[start..].iter())
-            .take_while(move |(hash, _)| *hash == wanted)
-            .map(|(_, position)| *position as usize)
-            .filter(move |position| self.seen[*position].names(key))
+        self.index.of_hash(wanted).filter(move |position| self.seen[*position].names(key))
     }
 
     /// The one VM of this key if there is nothing unusual about it: ours, alive, its mark in our own form, and nothing of

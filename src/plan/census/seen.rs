@@ -134,11 +134,12 @@ pub(super) fn hash_of(key: &VmKey) -> u64 {
     hash([key.project(), "/", key.name().as_str()])
 }
 
-/// FNV-1a: sorting and finding 100,000 keys by one number is several times faster than by two strings each. Equal hashes
-/// are told apart by the key itself.
+/// FNV-1a, its bits mixed at the end: finding 100,000 keys by one number is several times faster than by two strings each.
+/// Equal hashes are told apart by the key itself.
 pub(super) fn hash(parts: [&str; 3]) -> u64 {
-    parts
+    let hash = parts
         .into_iter()
         .flat_map(str::bytes)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

@@ -223,7 +223,8 @@ fn demand(
 ) -> BTreeMap<Arc<str>, u64> {
     let mut demand: BTreeMap<Arc<str>, u64> = BTreeMap::new();
     for disk in disks {
-        let named = disk.storage.as_ref().and_then(|name| tier.storage.get(name)).map(|target| target.as_str().into());
+        let named =
+            disk.storage.as_ref().and_then(|name| tier.storage.get(&**name)).map(|target| target.as_str().into());
         if let Some(target) = named.or_else(|| default.cloned()) {
             let store = observed.and_then(|observed| observed.catalog.storage_of(&target));
             let target = store.map_or(target, |store| Arc::clone(&store.name));

@@ -12,7 +12,7 @@ pub(super) fn check(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observe
     places(&tier.placement, endpoint, observed)?;
     networks(spec, tier, endpoint, observed)?;
     for name in spec.disks.iter().filter_map(|disk| disk.storage.as_ref()) {
-        let Some(target) = tier.storage.get(name) else {
+        let Some(target) = tier.storage.get(&**name) else {
             return Err(missing("storage", name, &tier.name.to_string(), tier.storage.keys().map(String::as_str)));
         };
         storage(target, endpoint, observed)?;
@@ -60,7 +60,7 @@ fn exists<'n>(what: &str, name: &str, on: &str, known: impl Iterator<Item = &'n 
 
 fn networks(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observed: &Observed) -> Result<(), No> {
     for nic in &spec.nics {
-        let Some(target) = tier.networks.get(&nic.network) else {
+        let Some(target) = tier.networks.get(&*nic.network) else {
             return Err(missing("network", &nic.network, tier.name.as_str(), tier.networks.keys().map(String::as_str)));
         };
         network(target, endpoint, observed)?;
@@ -87,7 +87,7 @@ pub fn storage(target: &str, endpoint: &EndpointName, observed: &Observed) -> Re
 
 fn image(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observed: &Observed) -> Result<(), No> {
     let Some(name) = &spec.image else { return Ok(()) };
-    let Some(target) = tier.images.get(name) else {
+    let Some(target) = tier.images.get(&**name) else {
         return Err(missing("image", name, tier.name.as_str(), tier.images.keys().map(String::as_str)));
     };
     let Some(disks) = image_disks(spec, tier, observed) else {
@@ -112,7 +112,7 @@ fn image(spec: &VmSpec, tier: &Tier, endpoint: &EndpointName, observed: &Observe
 
 /// Sizes of the disks that the VM's image brings, if it has one and it is there. VMs serve as images too.
 pub fn image_disks(spec: &VmSpec, tier: &Tier, observed: &Observed) -> Option<Vec<Bytes>> {
-    let source = &tier.images.get(spec.image.as_ref()?)?.source;
+    let source = &tier.images.get(spec.image.as_deref()?)?.source;
     let template = observed.catalog.image_of(source);
     template.map(|image| image.disks.clone()).or_else(|| {
         let vm = observed.vms.iter().find(|vm| *vm.name == **source)?;
@@ -147,7 +147,7 @@ pub(super) fn unreached_network<'t>(
     host: &Host,
     observed: &Observed,
 ) -> Option<&'t str> {
-    let targets = spec.nics.iter().filter_map(|nic| tier.networks.get(&nic.network));
+    let targets = spec.nics.iter().filter_map(|nic| tier.networks.get(&*nic.network));
     let reached = |target: &NetworkTarget| {
         let same = observed.catalog.networks.iter().filter(|network| network.target.name == target.name);
         same.into_iter().any(|network| reaches(&network.hosts, network.datacenter.as_ref(), host))

@@ -62,7 +62,7 @@ fn no_room_is_told_with_the_figures() {
 #[test]
 fn disks_need_free_bytes_on_each_storage_they_name() {
     let mut world = empty();
-    world.spec("app/new").disks.push(crate::model::DiskSpec { storage: Some("fast".to_owned()), ..disk("data", 901) });
+    world.spec("app/new").disks.push(crate::model::DiskSpec { storage: Some("fast".into()), ..disk("data", 901) });
     let (code, why) = self::code(&world);
     assert_eq!(code, BlockCode::NoRoom);
     assert!(why.contains("storage nvme has 900GiB free of the 901GiB declared"), "{why}");

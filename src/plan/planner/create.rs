@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
             identity,
             unfinished: unfinished.clone(),
             placement: place.placement.clone(),
-            image: spec.image.as_ref().and_then(|name| tier.images.get(name)).cloned(),
+            image: spec.image.as_ref().and_then(|name| tier.images.get(&**name)).cloned(),
             guest_os: spec.guest_os,
             firmware: spec.firmware,
             cpus: spec.cpus,
@@ -181,11 +181,13 @@ impl<'a> Draft<'a> {
 /// Why what was begun cannot become what is wanted now: only the first step of a create reads the image, and once its disks
 /// are plugged in, which is when the mark knows their slots, nothing of the create adds or removes one.
 fn unfinishable(spec: &VmSpec, begun: &Mark) -> Option<String> {
-    let image = begun.applied.as_ref().and_then(|applied| applied.image.as_ref());
+    let image = begun.applied.as_ref().and_then(|applied| applied.image.as_deref());
     let equipped = is_equipped(begun);
-    let same_disks = begun.disks.keys().collect::<BTreeSet<_>>() == spec.disks.iter().map(|disk| &disk.name).collect();
-    let same_nics = begun.nics.keys().collect::<BTreeSet<_>>() == spec.nics.iter().map(|nic| &nic.name).collect();
-    let changed = if image != spec.image.as_ref() {
+    let same_disks = begun.disks.keys().map(String::as_str).collect::<BTreeSet<_>>()
+        == spec.disks.iter().map(|disk| &*disk.name).collect();
+    let same_nics = begun.nics.keys().map(String::as_str).collect::<BTreeSet<_>>()
+        == spec.nics.iter().map(|nic| &*nic.name).collect();
+    let changed = if image != spec.image.as_deref() {
         "another image"
     } else if equipped && !same_disks {
         "other disks"
@@ -203,14 +205,14 @@ fn is_equipped(begun: &Mark) -> bool {
 }
 
 fn disk_order(disk: &crate::model::DiskSpec, tier: &Tier) -> DiskOrder {
-    let storage = disk.storage.as_ref().and_then(|name| tier.storage.get(name)).cloned();
-    DiskOrder { name: disk.name.clone(), size: disk.size, storage }
+    let storage = disk.storage.as_ref().and_then(|name| tier.storage.get(&**name)).cloned();
+    DiskOrder { name: disk.name.to_string(), size: disk.size, storage }
 }
 
 fn nic_order(nic: &crate::model::NicSpec, tier: &Tier) -> Option<NicOrder> {
     Some(NicOrder {
-        name: nic.name.clone(),
-        network: tier.networks.get(&nic.network)?.clone(),
+        name: nic.name.to_string(),
+        network: tier.networks.get(&*nic.network)?.clone(),
         mac: nic.mac.clone(),
         addresses: nic.addresses.clone(),
         gateway: nic.gateway,
@@ -226,13 +228,13 @@ fn of_new(spec: &VmSpec, tier: &Tier, because: Because) -> Vec<Reason> {
     field("cpus".to_owned(), spec.cpus.to_string());
     field("memory".to_owned(), spec.memory.to_string());
     if let Some(image) = &spec.image {
-        field("image".to_owned(), image.clone());
+        field("image".to_owned(), image.to_string());
     }
     for disk in &spec.disks {
         field(format!("disks/{}", disk.name), disk.size.to_string());
     }
     for nic in &spec.nics {
-        let target = tier.networks.get(&nic.network).map_or_else(|| nic.network.clone(), target_text);
+        let target = tier.networks.get(&*nic.network).map_or_else(|| nic.network.to_string(), target_text);
         field(format!("nics/{}", nic.name), target);
     }
     let power = if spec.power == Some(PowerGoal::Stopped) { "stopped" } else { "running" };

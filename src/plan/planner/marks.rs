@@ -19,8 +19,12 @@ pub(super) fn of_new(spec: &VmSpec, tier: &Tier, birth: &Birth, user_data: Optio
         pending: None,
         protection: diff::wanted_protection(spec, tier),
         retired: None,
-        disks: spec.disks.iter().map(|disk| (disk.name.clone(), none())).collect(),
-        nics: spec.nics.iter().map(|nic| (nic.name.clone(), MarkedNic { mac: nic.mac.clone(), slot: None })).collect(),
+        disks: spec.disks.iter().map(|disk| (disk.name.to_string(), none())).collect(),
+        nics: spec
+            .nics
+            .iter()
+            .map(|nic| (nic.name.to_string(), MarkedNic { mac: nic.mac.clone(), slot: None }))
+            .collect(),
         applied: Some(diff::next_applied(spec, tier, None, user_data)),
     }
 }
@@ -155,8 +159,13 @@ pub(super) fn of_adopted(spec: &VmSpec, tier: &Tier, birth: &Birth, config: &cra
         pending: None,
         protection: diff::wanted_protection(spec, tier),
         retired: None,
-        disks: spec.disks.iter().zip(&config.disks).map(|(spec, disk)| (spec.name.clone(), attached(disk))).collect(),
-        nics: spec.nics.iter().zip(&config.nics).map(|(spec, found)| (spec.name.clone(), nic(found))).collect(),
+        disks: spec
+            .disks
+            .iter()
+            .zip(&config.disks)
+            .map(|(spec, disk)| (spec.name.to_string(), attached(disk)))
+            .collect(),
+        nics: spec.nics.iter().zip(&config.nics).map(|(spec, found)| (spec.name.to_string(), nic(found))).collect(),
         applied: None,
     }
 }

@@ -28,8 +28,8 @@ impl Likeness {
     pub fn of_spec(spec: &VmSpec) -> Self {
         Self {
             tier: spec.tier.clone(),
-            image: spec.image.clone(),
-            disks: spec.disks.iter().map(|disk| disk.name.clone()).collect(),
+            image: spec.image.as_deref().map(str::to_owned),
+            disks: spec.disks.iter().map(|disk| disk.name.to_string()).collect(),
         }
     }
 }

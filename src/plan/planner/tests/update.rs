@@ -248,7 +248,7 @@ fn a_network_that_cannot_be_resolved_is_not_wrong() {
     let mut world = World::fleet(1);
     world.config("vm-00").nics[0].network = None;
     assert_eq!(world.plan().in_sync, 1);
-    world.spec("app/vm-00").nics[0].network = "db".to_owned();
+    world.spec("app/vm-00").nics[0].network = "db".into();
     assert!(matches!(&changes(world.plan().step_of("app/vm-00"))[..], [Change::MoveNic { .. }]));
 }
 
@@ -339,7 +339,7 @@ fn a_vm_wanted_on_another_tier_is_not_moved_yet() {
 #[test]
 fn what_counts_at_creation_only_is_noted_and_not_changed() {
     let mut world = World::fleet(1);
-    world.spec("app/vm-00").image = Some("other".to_owned());
+    world.spec("app/vm-00").image = Some("other".into());
     world.spec("app/vm-00").firmware = crate::model::Firmware::Bios;
     let plan = world.plan();
     assert_eq!((plan.in_sync, plan.notes.len()), (1, 2));
