@@ -35,6 +35,8 @@ pub(super) struct Schedule<'p> {
     /// Building steps that have not ended.
     building: usize,
     running: usize,
+    /// A step was not done, so that others may have to be skipped.
+    any_failed: bool,
 }
 
 impl<'p> Schedule<'p> {
@@ -48,6 +50,7 @@ impl<'p> Schedule<'p> {
             done: vec![None; steps.len()],
             building: steps.iter().filter(|step| !step.action.is_destroy()).count(),
             running: 0,
+            any_failed: false,
         }
     }
 
@@ -79,12 +82,17 @@ impl<'p> Schedule<'p> {
     fn settle(&mut self, at: usize, done: bool) {
         self.waiting.remove(&at);
         self.done[at] = Some(done);
+        self.any_failed |= !done;
         if !self.steps[at].action.is_destroy() {
             self.building = self.building.saturating_sub(1);
         }
     }
 
     fn scan(&self) -> Option<Next> {
+        // Asked after each start and each end of ten thousand steps: without a slot only what waits for a failed one moves.
+        if !self.any_failed && self.slots.values().all(|slots| *slots == 0) {
+            return None;
+        }
         self.waiting.iter().find_map(|&at| {
             let step = &self.steps[at];
             if let Some(failed) = self.failed_dependency(step) {

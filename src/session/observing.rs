@@ -65,7 +65,7 @@ impl Session {
         history: &History,
         kept: BTreeMap<EndpointName, LastInventory>,
     ) -> Result<BTreeMap<EndpointName, LastInventory>, SessionError> {
-        self.journal().await?.remember(&kept, self.clock.now()).await?;
+        self.write(history, &kept).await?;
         self.close_seen_intents(inventory, history, &kept).await?;
         Ok(kept)
     }
@@ -88,12 +88,17 @@ impl Session {
                 kept.insert(name.clone(), last);
             }
         }
+        self.write(history, &kept).await?;
+        Ok(kept)
+    }
+
+    async fn write(&self, history: &History, kept: &BTreeMap<EndpointName, LastInventory>) -> Result<(), JournalError> {
         let journal = self.journal().await?;
-        journal.remember(&kept, self.clock.now()).await?;
+        journal.remember(kept, self.clock.now()).await?;
         if history.partial && self.are_all_seen(|name| history.last.contains_key(name) || kept.contains_key(name)) {
             journal.memory_is_whole(self.clock.now()).await?;
         }
-        Ok(kept)
+        Ok(())
     }
 
     /// Is there a last inventory of every endpoint that is counted on?

@@ -197,6 +197,8 @@ fn the_unit_tells_and_is_told_what_serve_knows() {
     for line in ["Type=notify", "WatchdogSec=60", "ExecReload=kill -HUP $MAINPID", "StateDirectory=tierwright"] {
         assert!(text.lines().any(|found| found == line), "{line}");
     }
+    // The bench of the service measures its memory so.
+    assert!(text.lines().any(|found| found == "Environment=MALLOC_ARENA_MAX=1"));
     // The name under which README and the unit hand a password over.
     assert!(text.contains("LoadCredential=vc-prod:") && text.contains("${CREDENTIALS_DIRECTORY}/vc-prod"));
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("part of it");

@@ -206,6 +206,8 @@ impl Serve {
     fn start(site: &Site<'_>) -> Self {
         let mut child = site
             .command(&["serve", "--log-format", "json"])
+            // As the systemd unit runs it.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
