@@ -168,7 +168,7 @@ fn every_rule_holds_where_serve_runs() {
 }
 
 /// Lives them all, on as many threads as there are processors.
-fn all(seeds: Range<u64>, run: fn(u64) -> (Life, Result<(), Violation>), again: &str) {
+fn all(seeds: Range<u64>, one: fn(u64) -> (Life, Result<(), Violation>), again: &str) {
     let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Sum::default()));
     let began = tierwright::clock::instant();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -180,7 +180,7 @@ fn all(seeds: Range<u64>, run: fn(u64) -> (Life, Result<(), Violation>), again: 
                     if seed >= seeds.end {
                         break;
                     }
-                    let (life, holds) = run(seed);
+                    let (life, holds) = one(seed);
                     let again = format!("{} -- --nocapture", again.replace('#', &seed.to_string()));
                     sum.lock().unwrap().add(seed, &life, holds, &again);
                 }
