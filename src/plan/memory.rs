@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
 use super::pairing::{Pairs, pair};
+use super::{Operation, Step};
 use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
@@ -147,6 +148,21 @@ fn carried(vm: &LastVm, read: Option<&Missing>) -> Option<LastVm> {
 /// `None`: it is not ours.
 pub fn witness(vm: &ObservedVm, installation: &str) -> Option<LastVm> {
     Some(as_seen(vm, None, installation)).filter(|seen| seen.owned.is_some())
+}
+
+/// What is kept of a VM that a step has just begun to make: its mark may not be on it yet. `None`: the step makes none.
+pub fn made(step: &Step, own_id: &OwnId, handle: &str) -> Option<LastVm> {
+    let order = step.operations.iter().find_map(|operation| match operation {
+        Operation::Create(order) => Some(order),
+        _ => None,
+    })?;
+    Some(LastVm {
+        id: own_id.clone(),
+        handle: handle.into(),
+        name: order.name.to_string(),
+        owned: Some(owned(&order.mark)),
+        missing_once: false,
+    })
 }
 
 /// Adds what was seen since to a last inventory: until the next one these VMs are known too, so that one which is not

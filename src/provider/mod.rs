@@ -107,6 +107,10 @@ pub trait Recorder: Send + Sync {
     /// Called just before a mutating call; records the intent durably. `Err`: do not send it.
     async fn before(&self, call: &Call) -> Result<IntentId, Halt>;
 
+    /// Called by a create as soon as it knows its VM by its own id, before its next call: from then on an answer that lacks
+    /// the VM makes it unknown, never absent. `handle` is what [`ObservedVm::handle`] will be.
+    async fn made(&self, own_id: &OwnId, handle: &str) -> Result<(), Halt>;
+
     /// Called once the outcome is known. An unclear outcome is not told: the intent stays open.
     async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt>;
 
