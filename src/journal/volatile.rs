@@ -217,7 +217,7 @@ impl Tables {
     fn count_owned(&mut self, now: Timestamp) {
         let mut counts: BTreeMap<TierName, u32> = self.owned.keys().map(|tier| (tier.clone(), 0)).collect();
         for vm in self.last_inventories().values().flat_map(|last| last.vms.iter()) {
-            if let Some(owned) = &vm.owned {
+            if let Some(owned) = vm.owned.as_ref().filter(|owned| !owned.unfinished) {
                 *counts.entry(owned.tier.clone()).or_default() += 1;
             }
         }

@@ -106,7 +106,7 @@ fn as_seen(vm: &ObservedVm, before: Option<&LastVm>, installation: &str) -> Last
     let known = before.and_then(|before| before.owned.clone());
     let owned = match mark::judge(vm, installation) {
         Standing::Ours(mark) => Some(newest(owned(&mark), known)),
-        Standing::Unfinished { mark: Some(mark), .. } => Some(owned(&mark)),
+        Standing::Unfinished { mark: Some(mark), .. } => Some(LastOwned { unfinished: true, ..owned(&mark) }),
         Standing::Foreign(_) | Standing::Clone(_) => None,
         Standing::NoMark | Standing::Unfinished { mark: None, .. } | Standing::Unreadable(_) | Standing::Unknown(_) => {
             known
@@ -123,6 +123,7 @@ fn owned(mark: &Mark) -> LastOwned {
         generation: mark.generation,
         disks: mark.disks.keys().cloned().collect(),
         image: mark.applied.as_ref().and_then(|applied| applied.image.clone()),
+        unfinished: false,
     }
 }
 
@@ -160,7 +161,7 @@ pub fn made(step: &Step, own_id: &OwnId, handle: &str) -> Option<LastVm> {
         id: own_id.clone(),
         handle: handle.into(),
         name: order.name.to_string(),
-        owned: Some(owned(&order.mark)),
+        owned: Some(LastOwned { unfinished: true, ..owned(&order.mark) }),
         missing_once: false,
     })
 }

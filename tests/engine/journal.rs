@@ -39,6 +39,7 @@ fn last(generation: u64, at: Timestamp, keys: &[&str]) -> LastInventory {
             generation: 1,
             disks: Vec::new(),
             image: None,
+            unfinished: false,
         }),
         missing_once: false,
     };
@@ -141,7 +142,8 @@ async fn act(journal: &Journal, now: Timestamp, rng: &mut StdRng, open: &mut Vec
         3 => drop(journal.close_seen(&endpoint(at), &key(name), "seen", now).await.unwrap()),
         4 => {
             let mut vm = last(1, now, &[name]).vms[0].clone();
-            vm.owned.as_mut().unwrap().generation = rng.random_range(1..9);
+            let owned = vm.owned.as_mut().unwrap();
+            (owned.generation, owned.unfinished) = (rng.random_range(1..9), rng.random_bool(0.3));
             journal.witness(&endpoint(at), &vm).await.unwrap();
         }
         5 => journal.memory_is_whole(now).await.unwrap(),

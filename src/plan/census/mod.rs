@@ -244,10 +244,10 @@ impl<'a> Census<'a> {
         })
     }
 
-    /// Owned VMs per tier, as the marks say; retired ones count, clones do not.
+    /// Owned VMs per tier, as the marks say; retired ones count, clones and what is still being made do not.
     pub fn owned_per_tier(&self) -> BTreeMap<TierName, u32> {
         let mut counts: BTreeMap<TierName, u32> = BTreeMap::new();
-        for tier in self.seen.iter().filter(|seen| seen.kind != SeenKind::Clone).filter_map(Seen::tier) {
+        for tier in self.seen.iter().filter(|seen| seen.kind == SeenKind::Ours).filter_map(Seen::tier) {
             *counts.entry(tier).or_default() += 1;
         }
         counts
