@@ -30,7 +30,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Of a source that may not be there yet.
     pub(super) fn new(source: &Path) -> Self {
-        let (hint, lost) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (hint, lost) = (Arc::default(), Arc::default());
         let mut watch = Self { source: source.to_owned(), hint, lost, watched: None };
         watch.ensure();
         watch
@@ -41,10 +41,12 @@ impl Watch {
     pub(super) fn ensure(&mut self) -> bool {
         let found = std::fs::metadata(&self.source).ok();
         let now = found.map(|found| (found.dev(), found.ino(), found.created().ok()));
-        let lost = self.lost.swap(false, Ordering::Relaxed);
+        let lost = self.lost.load(Ordering::Relaxed);
         if !lost && self.watched.as_ref().is_some_and(|(inode, _)| *inode == now) {
             return false;
         }
+        // What the watch before this one tells late is of a folder that is given up.
+        self.lost = Arc::default();
         // Where there is none its parent alone is watched, until it comes.
         self.watched = match self.begin(now.is_some()) {
             Ok(watcher) => Some((now, watcher)),
