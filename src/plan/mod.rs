@@ -13,6 +13,7 @@
 
 pub mod census;
 pub mod cost;
+mod halves;
 pub mod input;
 mod lasting;
 pub mod memory;

@@ -84,16 +84,8 @@ impl<'a> Past<'a> {
     }
 
     /// A VM that was ours when last seen and is listed without its mark.
-    pub(super) fn stripped(
-        &mut self,
-        endpoint: &'a EndpointName,
-        vm: &'a ObservedVm,
-        known: Option<&'a LastVm>,
-        lost: LostMark,
-    ) {
-        if let Some(last) = known.and_then(|known| known.owned.as_ref()) {
-            self.stripped.entry(&last.key).or_default().push(Stripped { endpoint, vm, last, lost });
-        }
+    pub(super) fn stripped(&mut self, stripped: Stripped<'a>) {
+        self.stripped.entry(&stripped.last.key).or_default().push(stripped);
     }
 }
 
