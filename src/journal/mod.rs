@@ -41,7 +41,7 @@ use together::Queue;
 
 pub use intents::Intent;
 pub use locks::{CHANGE_WAIT, Lock};
-pub use revision::GoodRevision;
+pub use revision::{GoodRevision, ReadFrom};
 pub use volatile::Volatile;
 
 /// How long a statement waits for another process's transaction. Transactions here take milliseconds.
