@@ -107,9 +107,11 @@ pub(crate) async fn ask_one(endpoint: &Endpoint, known: &[Known], deadline: Dura
 
 /// The answer as an event.
 pub(crate) fn collected(endpoint: &EndpointName, view: &View) -> Event {
-    let (vms, why) = match view {
-        View::Observed(observed) => (observed.vms.len(), observed.incomplete.clone()),
-        View::Unreachable(why) => (0, Some(why.clone())),
+    let (vms, product, why) = match view {
+        View::Observed(observed) => {
+            (observed.vms.len(), Some(observed.capabilities.product.clone()), observed.incomplete.clone())
+        }
+        View::Unreachable(why) => (0, None, Some(why.clone())),
     };
-    Event::Collected { endpoint: endpoint.clone(), vms, why }
+    Event::Collected { endpoint: endpoint.clone(), vms, product, why }
 }

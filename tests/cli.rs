@@ -10,6 +10,8 @@ mod harness;
 mod demo;
 #[path = "cli/formats.rs"]
 mod formats;
+#[path = "cli/get.rs"]
+mod get;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/readme.rs"]

@@ -212,7 +212,7 @@ mod tests {
         for event in [
             Event::StepDone { key: key.clone(), action },
             Event::CollectStarted { endpoint: endpoint.clone() },
-            Event::Collected { endpoint, vms: 3, why: None },
+            Event::Collected { endpoint, vms: 3, product: Some("vCenter".into()), why: None },
             Event::StepStarted { key: key.clone(), action },
             Event::StepProgress { key: key.clone(), text: "cloning".into(), percent: Some(40) },
             Event::StepFailed { key: key.clone(), action, why: "no room".into() },
