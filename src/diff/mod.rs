@@ -22,7 +22,7 @@ mod sizes;
 mod tests;
 
 pub use applied::{next_applied, salted};
-pub use disks::{At, disk_at, resolve as resolve_disk, resolve_all as resolve_disks};
+pub use disks::{At, disk_at, resolve as resolve_disk, resolve_all as resolve_disks, taken_by_a_delete};
 pub use drift::{DriftLine, drift};
 pub use in_sync::{Candidate, is_plainly_in_sync};
 pub use nics::{nic_at, resolve as resolve_nic, resolve_all as resolve_nics, same_mac, target_text};
