@@ -1,9 +1,9 @@
 //! Asks endpoints in parallel and makes an [`Inventory`] of the answers.
 //!
 //! One-shot commands ask all at once and wait for all; `serve` asks each at its own pace (`reconciler/fleet.rs`).
-//! One slow, hanging or dead endpoint never holds the others beyond its own deadline, and what goes wrong at one (a panic
-//! in its provider included) is that one's `Unreachable`. Nothing is judged here: what an inventory may lead to is
-//! `plan/safety.rs`'s business.
+//! One slow, hanging or dead endpoint never holds the others beyond its own deadline, and what goes wrong at one (a
+//! panic in its provider included) is that one's `Unreachable`. Nothing is judged here: what an inventory may lead to
+//! is `plan/safety.rs`'s business.
 //!
 //! ```text
 //! known ids (journal) --> provider.collect() per endpoint, all at once --> Inventory, each with its next generation

@@ -1,7 +1,7 @@
 //! Events, shown while they happen, on stderr: lines for what is done, and on a terminal bars for what goes on.
 //!
-//! Takes [`Event`]s and changes nothing; `apply` and the demo feed it. Without a terminal only the lines are printed, so
-//! that a log of a pipeline reads like a report.
+//! Takes [`Event`]s and changes nothing; `apply` and the demo feed it. Without a terminal only the lines are printed,
+//! so that a log of a pipeline reads like a report.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;

@@ -228,16 +228,16 @@ fn attached(pair: Pair<'_>, spec: &DiskSpec, disk: &ObservedDisk, differences: &
     }
 }
 
-/// A disk that left the manifest: detached and kept, or deleted where mark and manifest both say so (the mark alone knows
-/// what was agreed before this revision).
+/// A disk that left the manifest: detached and kept, or deleted where mark and manifest both say so (the mark alone
+/// knows what was agreed before this revision).
 fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) {
     let field = format!("disks/{name}");
     if pair.ignores(&field) {
         return;
     }
     let disk = match at {
-        // A kept disk that somebody attached by hand is not ours to take off again. One that still counts as applied is:
-        // the mark says "kept" before the disk is taken off, and the run that wrote it came no further.
+        // A kept disk that somebody attached by hand is not ours to take off again. One that still counts as applied
+        // is: the mark says "kept" before the disk is taken off, and the run that wrote it came no further.
         At::Attached(_) if is_kept(pair, name) => return,
         At::Attached(disk) => *disk,
         At::Detached => return finish_deletion(pair, name, differences),

@@ -1,8 +1,9 @@
 //! What differs: desired against observed (for the plan) and applied against observed (drift).
 //!
-//! Only fields the manifest owns are compared: placement, tags, annotations and whatever else stands on a VM are nobody's
-//! business here. Disks and NICs are matched by the mark's names, never by position. What comes out says, per field, why
-//! it changes and how the change lands on this very VM as it runs now; nothing is decided about whether it may.
+//! Only fields the manifest owns are compared: placement, tags, annotations and whatever else stands on a VM
+//! are nobody's business here. Disks and NICs are matched by the mark's names, never by position. What comes
+//! out says, per field, why it changes and how the change lands on this very VM as it runs now; nothing is
+//! decided about whether it may.
 //!
 //! ```text
 //! sizes.rs  CPUs, memory      disks.rs  grow, add, detach, attach, delete      nics.rs  add, remove, move, connect, MAC

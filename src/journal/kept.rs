@@ -1,9 +1,9 @@
-//! The last inventories, held in memory as the file has them: they are asked for several times in each cycle of `serve`,
-//! and hardly ever move.
+//! The last inventories, held in memory as the file has them: they are asked for several times in each cycle of
+//! `serve`, and hardly ever move.
 //!
-//! SQLite counts what other connections commit (`PRAGMA data_version`), so that what another process writes is read again
-//! and nothing else is. Around a write of ours the copy counts as unread, so that a write which is cut short leaves no copy
-//! of what is not in the file.
+//! SQLite counts what other connections commit (`PRAGMA data_version`), so that what another process writes is read
+//! again and nothing else is. Around a write of ours the copy counts as unread, so that a write which is cut short
+//! leaves no copy of what is not in the file.
 //!
 //! ```text
 //! inventories + last_vms + witnessed --read once--> Kept --merged()--> what a plan needs of the past
@@ -39,8 +39,8 @@ pub(super) struct Kept {
     witnessed: Witnessed,
     merged: Option<Inventories>,
     forgot: Option<Timestamp>,
-    /// The last good revision as this process last wrote or read it; another may have written another since. `None`: not
-    /// known.
+    /// The last good revision as this process last wrote or read it; another may have written
+    /// another since. `None`: not known.
     texts: Option<(Revision, Arc<[SourceText]>)>,
 }
 

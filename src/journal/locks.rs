@@ -57,7 +57,8 @@ impl Lock {
         Self::who_serves(state_dir).is_some()
     }
 
-    /// The same, and which process it is, where that is known: one that took the lock this moment has yet to write it down.
+    /// The same, and which process it is, where that is known: one that took the lock this
+    /// moment has yet to write it down.
     pub fn who_serves(state_dir: &Path) -> Option<Option<u32>> {
         let mut file = File::open(state_dir.join("serve.lock")).ok()?;
         let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));

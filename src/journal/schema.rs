@@ -109,8 +109,8 @@ INSERT INTO whole_memory (only, at) SELECT 1, max(taken_at) FROM inventories HAV
 PRAGMA user_version = 3;
 COMMIT;
 ",
-    // A row for each VM and for each text, so that only those that moved are written; `copy` counts the entries of one id
-    // (a replica). And open intents are found without looking at those of the last months.
+    // A row for each VM and for each text, so that only those that moved are written; `copy` counts the entries of one
+    // id (a replica). And open intents are found without looking at those of the last months.
     "
 BEGIN IMMEDIATE;
 CREATE TABLE last_vms (

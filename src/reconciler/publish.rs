@@ -1,7 +1,8 @@
 //! The status file, kept up with the status by a task of its own: at once, then a second after it is no longer so.
 //!
-//! An endpoint that is asked, its answer, the plan made from it and the end of that cycle are four changes and one news:
-//! all that comes within the second is one writing. That an endpoint is being asked is news only when it takes long.
+//! An endpoint that is asked, its answer, the plan made from it and the end of that cycle are four
+//! changes and one news: all that comes within the second is one writing. That an endpoint is being asked
+//! is news only when it takes long.
 
 use std::path::PathBuf;
 use std::sync::Arc;

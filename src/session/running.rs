@@ -39,8 +39,8 @@ impl Session {
         }
     }
 
-    /// Runs steps of a plan of `serve`, which holds the change lock and saw to it that the plan is not older than anybody's
-    /// last change.
+    /// Runs steps of a plan of `serve`, which holds the change lock and saw to it that the plan is not older
+    /// than anybody's last change.
     pub(crate) async fn run_part(
         &self,
         part: &Plan,

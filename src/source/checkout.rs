@@ -1,8 +1,8 @@
-//! Is Git at work in the source just now? Then whatever is read may be half of one revision and half of another, however
-//! well it parses.
+//! Is Git at work in the source just now? Then whatever is read may be half of one revision and half of
+//! another, however well it parses.
 //!
-//! Looks for the files that Git keeps while it works; runs no Git. A lock that a killed Git left behind holds the source in
-//! its last good revision until somebody removes it, which is what Git itself asks for.
+//! Looks for the files that Git keeps while it works; runs no Git. A lock that a killed Git left behind holds the
+//! source in its last good revision until somebody removes it, which is what Git itself asks for.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Does what was read stand in Git as it was read? An edit that nobody committed is nobody's word yet but its author's.
 //!
-//! Git itself is asked, since nobody else can tell; by a person's command only, never by `serve`. It is kept from writing
-//! (no lock of ours may look like a checkout in progress) and from starting a watcher. When it cannot be asked, nothing is
-//! known of the source, and the answer is no.
+//! Git itself is asked, since nobody else can tell; by a person's command only, never by `serve`. It is kept from
+//! writing (no lock of ours may look like a checkout in progress) and from starting a watcher. When it cannot be asked,
+//! nothing is known of the source, and the answer is no.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use super::checkout;
 use crate::manifest::SourceText;
 
-/// Is the source no work tree of Git; or else, does every text that was read stand in its last commit as it stands there?
+/// Is the source no work tree of Git; or else, does every text that was read stand in its last
+/// commit as it stands there?
 pub fn is_committed(source: &Path, texts: &[SourceText]) -> bool {
     if !checkout::is_work_tree(source) {
         return true;

@@ -54,7 +54,8 @@ pub struct Status {
     pub running: BTreeMap<VmKey, Running>,
     /// Steps that failed and were not done since, with the whole chain of causes.
     pub failing: BTreeMap<VmKey, String>,
-    /// Every VM that is desired or owned. Shared: whoever reads or writes the status takes it along and need not copy it.
+    /// Every VM that is desired or owned. Shared: whoever reads or writes the status takes it
+    /// along and need not copy it.
     pub vms: Arc<BTreeMap<VmKey, VmStatus>>,
     /// Of the last plan: steps to do, steps held back, VMs as desired.
     pub plan: Option<PlanCounts>,

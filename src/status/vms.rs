@@ -1,7 +1,7 @@
 //! A status line for each VM, and the sums of them: what is known now, or was when its endpoint was last known.
 //!
-//! A plan that is made while an endpoint is awaited knows nothing of that endpoint's VMs and holds them all back. That is
-//! right for the plan and wrong for a person who looks: such a VM keeps the line it had.
+//! A plan that is made while an endpoint is awaited knows nothing of that endpoint's VMs and holds them all back. That
+//! is right for the plan and wrong for a person who looks: such a VM keeps the line it had.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! `serve` under systemd: what it tells and when, SIGHUP, the status that others read; and the unit of `examples/systemd`.
+//! `serve` under systemd: what it tells and when, SIGHUP, the status that others read; and the
+//! unit of `examples/systemd`.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! `get endpoints`: the settings' endpoints and how they answer. While a `serve` runs none is asked: it has just done so.
+//! `get endpoints`: the settings' endpoints and how they answer. While a `serve` runs none is
+//! asked: it has just done so.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! What the running `serve` knows, for the lists: read from its status file, so that nobody asks a hypervisor twice.
 //!
-//! Only the file of the process that holds serve.lock now counts, and only while it is kept up. With neither, the reason is
-//! said and the lists keep to what a look of their own gives: [`served`] says on stderr which of the two it is.
+//! Only the file of the process that holds serve.lock now counts, and only while it is kept up. With
+//! neither, the reason is said and the lists keep to what a look of their own gives: [`served`] says on
+//! stderr which of the two it is.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! How an endpoint, a tier or a VM stands, in the same words whoever tells of it: the running `serve`, or a plan made on the
-//! spot.
+//! How an endpoint, a tier or a VM stands, in the same words whoever tells of it: the running `serve`,
+//! or a plan made on the spot.
 
 use jiff::Timestamp;
 use serde::Serialize;

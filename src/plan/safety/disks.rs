@@ -38,8 +38,8 @@ pub fn that_go(mark: &Mark, own_id: &OwnId, config: &VmConfig, observed: Option<
     Ok(mapped.into_iter().map(|(name, disk)| disk_at(name, disk)).chain(begun).collect())
 }
 
-/// All attached disks of a create that was never finished: it was ours from its first moment. And those that its removal,
-/// cut short, took off already.
+/// All attached disks of a create that was never finished: it was ours from its first moment. And those that its
+/// removal, cut short, took off already.
 pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskAt>, No> {
     if config.snapshots {
         return Err(No::flat(BlockCode::Snapshot, "a snapshot exists; remove it first"));
@@ -58,8 +58,8 @@ pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskA
     Ok(config.disks.iter().map(at).chain(begun).collect())
 }
 
-/// What forbids that a VM which is back in Git is restored: a delete that was cut short has begun to take its disks, and a
-/// VM must not be started without them.
+/// What forbids that a VM which is back in Git is restored: a delete that was cut short has begun to take its disks,
+/// and a VM must not be started without them.
 pub fn may_come_back(pair: Pair<'_>) -> Option<No> {
     let taken = diff::taken_by_a_delete(pair);
     (!taken.is_empty()).then(|| {

@@ -124,8 +124,8 @@ impl Work<'_> {
         }
     }
 
-    /// Processors, which a host takes only while the VM is off, and memory. A VM whose memory a person made dynamic keeps
-    /// it so: only its start-up size is set, within its bounds.
+    /// Processors, which a host takes only while the VM is off, and memory. A VM whose memory a person made dynamic
+    /// keeps it so: only its start-up size is set, within its bounds.
     pub(super) async fn set_size(
         &self,
         live: Live,
@@ -227,8 +227,8 @@ impl Work<'_> {
         Ok(live)
     }
 
-    /// Writes where the files of disks are into the mark as it stands, and what is to become of them, before the disks are
-    /// taken out: afterwards nothing else would know.
+    /// Writes where the files of disks are into the mark as it stands, and what is to become of them, before the disks
+    /// are taken out: afterwards nothing else would know.
     pub(super) async fn remember_files(
         &self,
         live: Live,
