@@ -1,7 +1,7 @@
 //! Where things may happen: the core is pure, time and chance have one home each, the lab knows no provider.
 //!
-//! Source text is read as tokens (`purity/tokens.rs`), so a word in a comment, a string or a doc test is no finding. Test
-//! code inside `src` is left out: it may read files. Each rule is first shown to catch a planted line.
+//! Source text is read as tokens (`purity/tokens.rs`), so a word in a comment, a string or a doc test is no finding.
+//! Test code inside `src` is left out: it may read files. Each rule is first shown to catch a planted line.
 
 #[path = "purity/rules.rs"]
 mod rules;

@@ -170,7 +170,9 @@ impl Volatile {
 
     pub(super) fn keep_revision(&self, revision: Option<GoodRevision>) {
         let mut tables = self.lock();
-        let same = |kept: &GoodRevision| revision.as_ref().is_some_and(|new| new.revision == kept.revision);
+        let same = |kept: &GoodRevision| {
+            revision.as_ref().is_some_and(|new| new.revision == kept.revision && new.source == kept.source)
+        };
         if !tables.good_revision.as_ref().is_some_and(same) {
             tables.good_revision = revision;
         }

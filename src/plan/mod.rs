@@ -393,6 +393,13 @@ pub enum BlockCode {
     TargetMissing,
 }
 
+impl BlockCode {
+    /// Does it only say that nobody knows what is there?
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Self::EndpointUnknown | Self::VmUnknown)
+    }
+}
+
 /// Cost per month in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -233,6 +233,11 @@ pub enum ErrorKind {
     Unexpected,
 }
 
+/// What a person does about a detached disk that is to be attached again and is not there any more. (The mark goes on
+/// naming it, for the day that it comes back; so its name would lead there again.)
+pub(crate) const DISK_IS_GONE: &str =
+    "bring it back from a backup, or give the disk another name in the manifest to have a new, empty one";
+
 /// What to do after a [`ProviderError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {

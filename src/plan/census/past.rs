@@ -111,8 +111,8 @@ fn proof(endpoint: &EndpointName, known: &LastVm, sight: Option<&Sight<'_>>, his
     }
     let code = crate::plan::BlockCode::VmUnknown;
     match sight.observed().and_then(|observed| observed.missing.get(&known.id)) {
-        // That we deleted it is one answer of the two. Alone it proves nothing: the record is made before the call, which
-        // may have been refused or lost.
+        // That we deleted it is one answer of the two. Alone it proves nothing: the record is made before the call,
+        // which may have been refused or lost.
         Some(Missing::NotFound) if known.missing_once || history.destroys.iter().any(|it| ours(&it)) => Proof::Gone,
         Some(Missing::NotFound) => unknown(
             code,

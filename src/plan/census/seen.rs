@@ -134,8 +134,8 @@ pub(super) fn hash_of(key: &VmKey) -> u64 {
     hash([key.project(), "/", key.name().as_str()])
 }
 
-/// FNV-1a, its bits mixed at the end: finding 100,000 keys by one number is several times faster than by two strings each.
-/// Equal hashes are told apart by the key itself.
+/// FNV-1a, its bits mixed at the end: finding 100,000 keys by one number is several times faster than by two strings
+/// each. Equal hashes are told apart by the key itself.
 pub(super) fn hash(parts: [&str; 3]) -> u64 {
     let hash = parts
         .into_iter()

@@ -8,8 +8,8 @@
 //!                                                     yes -> after(Done)      no -> Ambiguous, the intent stays open
 //! ```
 //!
-//! Where a VM is is asked anew before each change. One that moved between the asking and the call is not there any more:
-//! the operation is then begun once more where the VM is now, and finds what it has done already.
+//! Where a VM is is asked anew before each change. One that moved between the asking and the call is not there any
+//! more: the operation is then begun once more where the VM is now, and finds what it has done already.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -162,8 +162,8 @@ impl<'a> Work<'a> {
         self.step.own_id.as_ref().map_or_else(|| self.step.identity.to_string(), ToString::to_string)
     }
 
-    /// Makes a change and waits until it is done; gives what the method gave, unless its answer was lost. `witness` tells
-    /// whether the change is in place.
+    /// Makes a change and waits until it is done; gives what the method gave, unless its answer was lost. `witness`
+    /// tells whether the change is in place.
     pub(super) async fn make<W, F>(&self, change: Change, witness: W) -> Result<Option<Output>, StepError>
     where
         W: Fn() -> F + Send + Sync,
@@ -283,8 +283,8 @@ async fn unfinished(host: &Host, class: &'static str) -> Result<Vec<Reference>, 
     host.client.enumerate(Namespace::Virtualization, &query, job).await
 }
 
-/// Waits for every job of every host that is not finished: which of them an earlier run of ours began is not told. Their
-/// ends do not matter, only that they are over.
+/// Waits for every job of every host that is not finished: which of them an earlier run of ours began is not told.
+/// Their ends do not matter, only that they are over.
 pub(super) async fn settle(hosts: &Hosts) -> Result<(), Failure> {
     for host in &hosts.list {
         for class in JOBS {
@@ -312,8 +312,8 @@ impl Live {
         notes::mark(&self.whole.machine.settings.notes) == Some(mark::write(mark).as_str())
     }
 
-    /// Does this mark stand on it, or one that is newer? (A mark is written twice in one generation when work begins and
-    /// when it is done; `pending` tells them apart.)
+    /// Does this mark stand on it, or one that is newer? (A mark is written twice in one generation when work begins
+    /// and when it is done; `pending` tells them apart.)
     pub(super) fn has_recorded(&self, mark: &Mark) -> bool {
         self.mark().is_some_and(|found| {
             let same = found.generation == mark.generation && found.pending == mark.pending;
