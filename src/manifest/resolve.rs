@@ -22,20 +22,23 @@ use crate::model::{
     SyncPolicy, Tier, TierName, VmKey, VmSpec, Words,
 };
 
-/// Completes every tier and VM.
-pub fn resolve(
+/// Complete tiers, and VMs in the order of the documents.
+pub(super) type Resolved = (BTreeMap<TierName, Tier>, Vec<(VmKey, Arc<VmSpec>)>);
+
+/// Completes every tier and VM of the documents.
+pub(super) fn resolve(
     documents: &Documents,
     known: &Known<'_>,
     texts: &[&SourceText],
-    report: &mut Report,
-) -> (BTreeMap<TierName, Tier>, BTreeMap<VmKey, VmSpec>) {
+    (shared, report): (&mut Shared, &mut Report),
+) -> Resolved {
     let origin = |file: u32, spot: Spot| Origin {
         path: texts.get(file as usize).map(|text| text.path.clone()).unwrap_or_default(),
         line: spot.line,
         column: spot.column,
     };
     if report.has_errors() {
-        return (BTreeMap::new(), BTreeMap::new());
+        return (BTreeMap::new(), Vec::new());
     }
     let mut tiers = BTreeMap::new();
     for known in known.tiers.values() {
@@ -48,24 +51,40 @@ pub fn resolve(
         }
     }
     let mut vms = Vec::with_capacity(documents.vms.len());
-    let mut shared = Shared::default();
     for written in &documents.vms {
         let spot = written.manifest.metadata.name.as_ref().map(|name| name.spot).unwrap_or_default();
-        match vm(written, known, origin(written.file, spot), &mut shared) {
-            Some(vm) => vms.push((vm.key.clone(), vm)),
+        match vm(written, known, origin(written.file, spot), shared) {
+            Some(vm) => vms.push((vm.key.clone(), Arc::new(vm))),
             None => unresolved(Place { file: written.file, spot }, report),
         }
     }
-    // Collected at once, a map is packed full; grown one by one in no order, a third of it stays empty.
-    (tiers, vms.into_iter().collect())
+    // A list: collected at once, the map of all is packed full; grown one by one in no order, a third of it stays empty.
+    (tiers, vms)
 }
 
 /// What many VMs say alike is kept once.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     labels: BTreeSet<Arc<BTreeMap<String, String>>>,
     ignored: BTreeSet<Arc<BTreeSet<String>>>,
     words: Words,
+}
+
+impl Shared {
+    /// What this VM says is the one copy from now on, of what nobody said before it.
+    pub(super) fn take_up(&mut self, vm: &VmSpec) {
+        if !self.labels.contains(&vm.labels) {
+            self.labels.insert(Arc::clone(&vm.labels));
+        }
+        if !self.ignored.contains(&vm.ignore_drift) {
+            self.ignored.insert(Arc::clone(&vm.ignore_drift));
+        }
+        self.words.take_up(vm.key.shared_project());
+        let of_disks = vm.disks.iter().flat_map(|disk| [Some(&disk.name), disk.storage.as_ref()]);
+        let of_nics = vm.nics.iter().flat_map(|nic| [Some(&nic.name), Some(&nic.network)]);
+        let words = of_disks.chain(of_nics).chain([vm.instance_type.as_ref(), vm.image.as_ref()]);
+        words.flatten().for_each(|word| self.words.take_up(word));
+    }
 }
 
 /// The one copy of a value.

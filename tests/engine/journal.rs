@@ -282,7 +282,7 @@ async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_re
         let some = (0..5).filter(|_| rng.random_bool(0.7)).collect::<Vec<_>>();
         let text = |n: &i32| SourceText {
             path: format!("{n}.yaml").into(),
-            bytes: format!("# {}\n", number / (n + 2)).into_bytes(),
+            bytes: format!("# {}\n", number / (n + 2)).into_bytes().into(),
         };
         let texts: Arc<[SourceText]> = some.iter().map(text).collect();
         let desired = Desired { revision: Revision(format!("r{number}")), ..Desired::default() };
@@ -300,7 +300,7 @@ async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_re
 async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path()).await.unwrap();
-    let texts = [SourceText { path: "vms.yaml".into(), bytes: b"kind: Tier\n# canary-secret\n".to_vec() }];
+    let texts = [SourceText { path: "vms.yaml".into(), bytes: (*b"kind: Tier\n# canary-secret\n").into() }];
     let none: Arc<[SourceText]> = Arc::new([]);
     let plain = Desired { revision: Revision("r1".into()), ..Desired::default() };
     journal.keep_revision(&plain, &none, noon()).await.unwrap();
@@ -309,7 +309,7 @@ async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
     let mut vm = crate::fixtures::spec("a");
     vm.cloud_init = Some(CloudInit::Inline(Secret::new("canary-secret".into())));
     let mut inline = Desired { revision: Revision("r2".into()), ..Desired::default() };
-    inline.vms.insert(vm.key.clone(), vm);
+    inline.vms.insert(vm.key.clone(), Arc::new(vm));
     journal.keep_revision(&inline, &Arc::from(texts), noon()).await.unwrap();
     assert!(journal.good_revision().await.unwrap().is_none());
     journal.close().await;

@@ -168,7 +168,7 @@ fn absent<'a>(desired: &'a Desired, there: &HashSet<VmKey>, status: &Status<'_>)
         addresses: Vec::new(),
         detail: None,
     };
-    desired.vms.values().filter(|spec| !there.contains(&spec.key)).map(absent).collect()
+    desired.vms.values().filter(|spec| !there.contains(&spec.key)).map(|spec| absent(spec)).collect()
 }
 
 /// How each key stands in the plan.

@@ -1,12 +1,13 @@
 //! Rules over the whole set of manifests: what one of them says of another.
 //!
 //! ```text
-//! mod.rs    who is there, declared once     tiers.rs       one hypervisor per tier
+//! mod.rs    who is there, declared once     tiers.rs       one hypervisor per tier     declared.rs  a VM, for the rules
 //! twins.rs  names, MACs, addresses twice    references.rs  what VMs name    order.rs  dependency cycles
 //! ```
 //!
 //! Each rule looks things up in maps, so the whole is linear in the number of manifests but for a logarithm.
 
+mod declared;
 mod order;
 mod references;
 mod tiers;
@@ -18,7 +19,9 @@ use super::codes;
 use super::read::Documents;
 use super::report::{Place, Report};
 use super::schema::{At, InstanceTypeManifest, Named, TierManifest, VmManifest, Written};
-use crate::model::{HypervisorType, VmKey};
+use crate::model::{HypervisorType, VmKey, VmSpec};
+
+pub use declared::Declared;
 
 /// Who is there: each name once, the first of duplicates.
 #[derive(Debug)]
@@ -28,9 +31,9 @@ pub struct Known<'d> {
     /// Instance types by name.
     pub instance_types: BTreeMap<&'d str, &'d Written<InstanceTypeManifest>>,
     /// VMs by key.
-    pub vms: BTreeMap<VmKey, &'d Written<VmManifest>>,
-    /// VMs in the order of files.
-    pub in_order: Vec<(VmKey, &'d Written<VmManifest>)>,
+    pub vms: BTreeMap<VmKey, Declared<'d>>,
+    /// VMs in the order of files, after those that stand.
+    pub in_order: Vec<(VmKey, Declared<'d>)>,
     /// False when something was not read as far as its name: what is missing may stand there.
     pub complete: bool,
 }
@@ -50,16 +53,20 @@ pub struct KnownTier<'d> {
     pub storage: Option<BTreeSet<&'d str>>,
 }
 
-/// Checks the whole set; gives who is there, for `resolve.rs`.
-pub fn check<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
-    let known = know(documents, report);
+/// Checks the whole set; gives who is there, for `resolve.rs`. VMs that stand are in no document.
+pub fn check<'d>(
+    documents: &'d Documents,
+    standing: impl Iterator<Item = &'d VmSpec>,
+    report: &mut Report,
+) -> Known<'d> {
+    let known = know(documents, standing, report);
     references::check(&known, report);
     twins::check(&known, report);
     order::check(&known, report);
     known
 }
 
-fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
+fn know<'d>(documents: &'d Documents, standing: impl Iterator<Item = &'d VmSpec>, report: &mut Report) -> Known<'d> {
     let mut known = Known {
         tiers: BTreeMap::new(),
         instance_types: BTreeMap::new(),
@@ -93,13 +100,16 @@ fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
             }
         }
     }
+    known.in_order.extend(standing.map(|vm| (vm.key.clone(), Declared::Standing(vm))));
+    known.vms = known.in_order.iter().cloned().collect();
     for written in &documents.vms {
         let Some(key) = key(&written.manifest) else { continue };
+        let declared = Declared::Written(written);
         if let Some(first) = known.vms.get(&key) {
-            declared_twice(report, &format!("VM `{key}`"), vm_place(written), vm_place(first));
+            declared_twice(report, &format!("VM `{key}`"), declared.place(), first.place());
         } else {
-            known.vms.insert(key.clone(), written);
-            known.in_order.push((key, written));
+            known.vms.insert(key.clone(), declared);
+            known.in_order.push((key, declared));
         }
     }
     known
@@ -128,11 +138,6 @@ pub fn key(manifest: &VmManifest) -> Option<VmKey> {
 
 fn place<M, T>(written: &Written<M>, at: Option<&At<T>>) -> Place {
     Place { file: written.file, spot: at.map(|at| at.spot).unwrap_or_default() }
-}
-
-/// Where a VM's name stands.
-fn vm_place(written: &Written<VmManifest>) -> Place {
-    place(written, written.manifest.metadata.name.as_ref())
 }
 
 fn declared_twice(report: &mut Report, what: &str, second: Place, first: Place) {
