@@ -58,7 +58,7 @@ impl Journal {
         let before = database.kept.texts();
         let mut transaction =
             database.connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed("keep the last good revision"))?;
-        sqlx::query(
+        let written = sqlx::query(
             "INSERT INTO good_revision (only, revision, at) VALUES (1, ?, ?)
              ON CONFLICT (only) DO UPDATE SET revision = excluded.revision, at = excluded.at
              WHERE excluded.revision <> good_revision.revision",
@@ -68,6 +68,13 @@ impl Journal {
         .execute(&mut *transaction)
         .await
         .map_err(failed("keep the last good revision"))?;
+        let before = match before {
+            // The revision that is there already: its name says what is in the files, and not where they stand.
+            None if written.rows_affected() == 0 && has_paths(&mut transaction, texts).await? => {
+                Some(Arc::clone(texts))
+            }
+            before => before,
+        };
         write_texts(&mut transaction, before.as_deref(), texts).await?;
         transaction.commit().await.map_err(failed("keep the last good revision"))?;
         database.kept.texts_are(Arc::clone(texts));
@@ -89,7 +96,7 @@ impl Journal {
             .fetch_all(&mut database.connection)
             .await
             .map_err(failed("read the last good revision"))?;
-        let text = |(path, text): (String, String)| SourceText { path: path.into(), bytes: text.into_bytes() };
+        let text = |(path, text): (String, String)| SourceText { path: path.into(), bytes: text.into_bytes().into() };
         let texts: Arc<[SourceText]> = rows.into_iter().map(text).collect();
         let at = Timestamp::from_second(at)
             .map_err(|error| JournalError::Damaged { what: "a last good revision", source: error.into() })?;
@@ -98,12 +105,26 @@ impl Journal {
     }
 }
 
+/// Are texts kept under these paths and no others?
+async fn has_paths(connection: &mut SqliteConnection, texts: &[SourceText]) -> Result<bool, JournalError> {
+    let kept: String = sqlx::query_scalar("SELECT json_group_array(path ORDER BY path) FROM good_texts")
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read the last good revision"))?;
+    let kept: Vec<String> = serde_json::from_str(&kept)
+        .map_err(|error| JournalError::Damaged { what: "a last good revision", source: error.into() })?;
+    Ok(kept.iter().map(String::as_str).eq(by_path(texts).into_keys()))
+}
+
 /// Writes the texts that are others than before: an edit of one file among thousands is one row.
 async fn write_texts(
     connection: &mut SqliteConnection,
     before: Option<&[SourceText]>,
     texts: &[SourceText],
 ) -> Result<(), JournalError> {
+    if before.is_some_and(|before| std::ptr::eq(before, texts)) {
+        return Ok(());
+    }
     if before.is_none() {
         sqlx::query("DELETE FROM good_texts")
             .execute(&mut *connection)
@@ -137,5 +158,5 @@ async fn write_texts(
 }
 
 fn by_path(texts: &[SourceText]) -> BTreeMap<&str, &[u8]> {
-    texts.iter().map(|text| (&*text.path, text.bytes.as_slice())).collect()
+    texts.iter().map(|text| (&*text.path, &*text.bytes)).collect()
 }
