@@ -11,8 +11,8 @@
 use super::report::Report;
 use super::tree::{self, MAX_NODES, Stop};
 
-/// Signs of one document before it is tried. A manifest has a few for each value, and some in its texts.
-const MANY: usize = 4 * MAX_NODES;
+/// Signs of one document before it is tried: so many may stand for more values than it takes.
+const MANY: usize = MAX_NODES + 1_000;
 
 /// A mistake so far from the end of a trial, in bytes, is no work of that end.
 const WELL_BEFORE: usize = 1024;
@@ -100,13 +100,13 @@ mod tests {
     /// One document in which signs stand wherever they may.
     fn good() -> String {
         let mut text = String::from("a: |\n  [{\"'\n  - ]}, x: !y &z *z\n# \"[{'\nb: >-\n  it's\n");
-        for n in 0..60 {
+        for n in 0..20 {
             let _ = write!(
                 text,
                 "k{n}: {{a: \"[,{{'\\\"\\\\\", b: ['it''s', \"x\\\n  y\", it's, [a, {{b: c}}], \"q\": r],\n  'c d': e, ? f : g}}\n\
                  l{n}:\n  - [- , a]\n  - ? x\n    : 'long {}'\n  - \"{}\"\n",
-                "[,".repeat(n * 20),
-                "{'".repeat(n * 20)
+                "[,".repeat(n * 60),
+                "{'".repeat(n * 60)
             );
         }
         text.replace("[- , a]", "[-1 , a]")
@@ -118,7 +118,7 @@ mod tests {
         let (tree, stop) = tree::read(0, &text, &mut Report::new());
         assert!(stop.is_none() && tree.documents.len() == 1, "{stop:?}");
         let signs = text.len();
-        for many in (1..signs).step_by(67) {
+        for many in (1..signs).step_by(317) {
             let Some(end) = end_of(&text, many) else { continue };
             assert!(!is_refused(&text[..end]), "up to {many} signs: …{:?}", &text[end.saturating_sub(60)..end]);
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes -> guard.rs -> tree.rs -> read/ -> check/ -> resolve.rs -> Desired
-//!          encoding    positions  fields   whole set  defaults          again.rs: the same from an earlier one
+//!          encoding    positions  fields   whole set  defaults     again.rs: the same part by part, from an earlier one
 //! ```
 //!
 //! What may reach the YAML scanner at all is decided by `guard.rs`, how much of it at once by `ahead.rs`, and event by
@@ -24,7 +24,7 @@ pub mod resolve;
 pub mod schema;
 pub mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
@@ -62,25 +62,39 @@ pub struct Compiled {
 /// Reads, checks and resolves a set of files as one desired state.
 pub fn compile(revision: Revision, texts: &[SourceText]) -> Compiled {
     let order = in_order(texts);
+    let in_batches =
+        if order.len() > again::BATCH { again::compile_in_batches(revision.clone(), &order) } else { None };
+    in_batches.unwrap_or_else(|| compile_at_once(revision, &order))
+}
+
+/// The same with everything that was written held together, so that each problem is told where it stands.
+fn compile_at_once(revision: Revision, order: &[&SourceText]) -> Compiled {
     let mut report = Report::new();
     let mut documents = Documents::default();
-    for (file, text) in (0..).zip(&order) {
+    for (file, text) in (0..).zip(order) {
         read::file(file, &text.bytes, &mut documents, &mut report);
     }
-    let known = check::check(&documents, std::iter::empty(), &mut report);
-    let (tiers, vms) = resolve::resolve(&documents, &known, &order, (&mut Shared::default(), &mut report));
+    let known = check::check(&documents, &mut report);
+    let (tiers, vms) = if report.has_errors() {
+        (BTreeMap::new(), Vec::new())
+    } else {
+        let tiers = resolve::tiers(&known, order, &mut report);
+        (tiers, resolve::vms(&documents.vms, &known, order, (&mut Shared::default(), &mut report)))
+    };
     let broken = report.has_errors();
     let instance_types = documents.instance_types.len();
     let manifests = documents.found;
-    let common = documents.common().filter_map(|file| Some(Arc::clone(&order.get(file as usize)?.path))).collect();
+    let common = paths(documents.common(), order);
     drop(known);
     drop(documents);
+    // Collected at once, a map is packed full; grown one by one in no order, a third of it stays empty.
+    let vms = vms.into_iter().map(|vm| (vm.key.clone(), vm)).collect();
     Compiled {
-        desired: (!broken).then(|| Desired { revision, tiers, vms: vms.into_iter().collect() }),
+        desired: (!broken).then_some(Desired { revision, tiers, vms }),
         instance_types,
         manifests,
         common,
-        diagnostics: report.into_diagnostics(&order),
+        diagnostics: report.into_diagnostics(order),
     }
 }
 
@@ -88,4 +102,9 @@ fn in_order(texts: &[SourceText]) -> Vec<&SourceText> {
     let mut order: Vec<&SourceText> = texts.iter().collect();
     order.sort_by(|a, b| a.path.cmp(&b.path));
     order
+}
+
+/// Paths of the files with these numbers.
+fn paths(files: impl Iterator<Item = u32>, order: &[&SourceText]) -> BTreeSet<Arc<str>> {
+    files.filter_map(|file| Some(Arc::clone(&order.get(file as usize)?.path))).collect()
 }

@@ -10,56 +10,55 @@ use std::sync::Arc;
 use super::SourceText;
 use super::check::{Known, KnownTier};
 use super::codes;
-use super::read::Documents;
 use super::report::{Place, Report};
 use super::schema::{
     AdoptSpec, At, CloudInitSpec, DiskEntry, ImageEntry, InstanceTypeManifest, NetworkEntry, NicEntry, PlacementSpec,
     PriceSpec, ShutdownSpec, StorageEntry, VmManifest, Written,
 };
-use super::tree::Spot;
 use crate::model::{
     Adopt, CloudInit, DiskSpec, ImageTarget, Money, NetworkTarget, NicSpec, Origin, Placement, Price, Shutdown,
-    SyncPolicy, Tier, TierName, VmKey, VmSpec, Words,
+    SyncPolicy, Tier, TierName, VmSpec, Words,
 };
 
-/// Complete tiers, and VMs in the order of the documents.
-pub(super) type Resolved = (BTreeMap<TierName, Tier>, Vec<(VmKey, Arc<VmSpec>)>);
-
-/// Completes every tier and VM of the documents.
-pub(super) fn resolve(
-    documents: &Documents,
-    known: &Known<'_>,
-    texts: &[&SourceText],
-    (shared, report): (&mut Shared, &mut Report),
-) -> Resolved {
-    let origin = |file: u32, spot: Spot| Origin {
-        path: texts.get(file as usize).map(|text| text.path.clone()).unwrap_or_default(),
-        line: spot.line,
-        column: spot.column,
-    };
-    if report.has_errors() {
-        return (BTreeMap::new(), Vec::new());
-    }
+/// Completes every tier.
+pub(super) fn tiers(known: &Known<'_>, texts: &[&SourceText], report: &mut Report) -> BTreeMap<TierName, Tier> {
     let mut tiers = BTreeMap::new();
     for known in known.tiers.values() {
         let Some(name) = &known.written.manifest.metadata.name else { continue };
-        match tier(known, origin(known.written.file, name.spot)) {
+        let place = Place { file: known.written.file, spot: name.spot };
+        match tier(known, origin(place, texts)) {
             Some(tier) => {
                 tiers.insert(tier.name.clone(), tier);
             }
-            None => unresolved(Place { file: known.written.file, spot: name.spot }, report),
+            None => unresolved(place, report),
         }
     }
-    let mut vms = Vec::with_capacity(documents.vms.len());
-    for written in &documents.vms {
+    tiers
+}
+
+/// Completes these VMs, in their order.
+pub(super) fn vms(
+    written: &[Written<VmManifest>],
+    known: &Known<'_>,
+    texts: &[&SourceText],
+    (shared, report): (&mut Shared, &mut Report),
+) -> Vec<Arc<VmSpec>> {
+    let mut vms = Vec::with_capacity(written.len());
+    for written in written {
         let spot = written.manifest.metadata.name.as_ref().map(|name| name.spot).unwrap_or_default();
-        match vm(written, known, origin(written.file, spot), shared) {
-            Some(vm) => vms.push((vm.key.clone(), Arc::new(vm))),
-            None => unresolved(Place { file: written.file, spot }, report),
+        let place = Place { file: written.file, spot };
+        match vm(written, known, origin(place, texts), shared) {
+            Some(vm) => vms.push(Arc::new(vm)),
+            None => unresolved(place, report),
         }
     }
-    // A list: collected at once, the map of all is packed full; grown one by one in no order, a third of it stays empty.
-    (tiers, vms)
+    vms
+}
+
+fn origin(place: Place, texts: &[&SourceText]) -> Origin {
+    let Place { file, spot } = place;
+    let path = texts.get(file as usize).map(|text| text.path.clone()).unwrap_or_default();
+    Origin { path, line: spot.line, column: spot.column }
 }
 
 /// What many VMs say alike is kept once.

@@ -251,3 +251,63 @@ fn read_file(file: fs::File, length: u64) -> io::Result<Option<Vec<u8>>> {
 fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(seen: &Seen) -> Vec<(String, String)> {
+        let text = |text: &SourceText| {
+            let name = Path::new(&*text.path).file_name().unwrap().to_string_lossy().into_owned();
+            (name, String::from_utf8_lossy(&text.bytes).into_owned())
+        };
+        seen.texts.iter().map(text).collect()
+    }
+
+    /// What is read from what was seen, which must be what anybody reads who has seen nothing.
+    fn again(folder: &Path, seen: &Seen) -> Seen {
+        let (again, anew) = (read(folder, seen).seen, read(folder, &Seen::default()).seen);
+        assert_eq!((&again.revision, texts(&again)), (&anew.revision, texts(&anew)));
+        again.believed()
+    }
+
+    #[test]
+    fn files_that_came_went_or_changed_are_read_and_the_others_are_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        for name in ["a.yaml", "b.yaml", "c.yaml"] {
+            write(name, "# one\n");
+        }
+        let first = again(folder.path(), &Seen::default());
+        let unchanged = again(folder.path(), &first);
+        assert!(Arc::ptr_eq(&first.texts, &unchanged.texts));
+        write("b.yaml", "# two, and longer\n");
+        let changed = again(folder.path(), &unchanged);
+        assert_ne!(changed.revision, first.revision);
+        let same = |n: usize| Arc::ptr_eq(&first.texts[n].bytes, &changed.texts[n].bytes);
+        assert_eq!([same(0), same(1), same(2)], [true, false, true]);
+        fs::remove_file(folder.path().join("a.yaml")).unwrap();
+        write("bb.yaml", "# new\n");
+        let moved = again(folder.path(), &changed);
+        fs::rename(folder.path().join("c.yaml"), folder.path().join("a.yaml")).unwrap();
+        again(folder.path(), &moved);
+        fs::remove_file(folder.path().join("a.yaml")).unwrap();
+        fs::remove_file(folder.path().join("b.yaml")).unwrap();
+        fs::remove_file(folder.path().join("bb.yaml")).unwrap();
+        assert_eq!(again(folder.path(), &moved).texts.len(), 0);
+    }
+
+    #[test]
+    fn what_a_link_ends_at_is_what_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [(".1", "# one\n"), (".2", "# two\n")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let link = folder.path().join("a.yaml");
+        std::os::unix::fs::symlink(".1", &link).unwrap();
+        let first = again(folder.path(), &Seen::default());
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(".2", &link).unwrap();
+        assert_eq!(texts(&again(folder.path(), &first))[0].1, "# two\n");
+    }
+}

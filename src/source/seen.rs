@@ -96,6 +96,13 @@ impl Seen {
         self
     }
 
+    /// The same a good while later.
+    #[cfg(test)]
+    pub(super) fn believed(mut self) -> Self {
+        self.marks.iter_mut().for_each(|mark| mark.counts = true);
+        self
+    }
+
     /// Does any stamp count still?
     pub(super) fn is_believed(&self, now: u64) -> bool {
         now.saturating_sub(self.all_at) < DOUBTED_AFTER && self.marks.iter().any(|mark| mark.counts)

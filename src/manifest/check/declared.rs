@@ -1,4 +1,4 @@
-//! A VM as the rules over all VMs see it: as written, or as it was resolved from a file that has not changed since.
+//! A VM as the rules over all VMs see it: as written, or as resolved.
 
 use crate::manifest::report::Place;
 use crate::manifest::schema::{At, VmManifest, Written};
@@ -10,8 +10,8 @@ use crate::model::{VmKey, VmSpec};
 pub enum Declared<'d> {
     /// Just read.
     Written(&'d Written<VmManifest>),
-    /// Of an earlier compilation in which nothing was wrong. Where its fields stand is not known any more, so what is found
-    /// wrong with it now is told by compiling everything.
+    /// Resolved, with nothing wrong by itself. Where its fields stand is not known any more, so what is found wrong with it
+    /// beside others is told by compiling everything at once.
     Standing(&'d VmSpec),
 }
 

@@ -14,6 +14,7 @@ mod tiers;
 mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::codes;
 use super::read::Documents;
@@ -24,7 +25,7 @@ use crate::model::{HypervisorType, VmKey, VmSpec};
 pub use declared::Declared;
 
 /// Who is there: each name once, the first of duplicates.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Known<'d> {
     /// Tiers by name.
     pub tiers: BTreeMap<&'d str, KnownTier<'d>>,
@@ -32,7 +33,7 @@ pub struct Known<'d> {
     pub instance_types: BTreeMap<&'d str, &'d Written<InstanceTypeManifest>>,
     /// VMs by key.
     pub vms: BTreeMap<VmKey, Declared<'d>>,
-    /// VMs in the order of files, after those that stand.
+    /// VMs in the order of files.
     pub in_order: Vec<(VmKey, Declared<'d>)>,
     /// False when something was not read as far as its name: what is missing may stand there.
     pub complete: bool,
@@ -53,20 +54,31 @@ pub struct KnownTier<'d> {
     pub storage: Option<BTreeSet<&'d str>>,
 }
 
-/// Checks the whole set; gives who is there, for `resolve.rs`. VMs that stand are in no document.
-pub fn check<'d>(
-    documents: &'d Documents,
-    standing: impl Iterator<Item = &'d VmSpec>,
-    report: &mut Report,
-) -> Known<'d> {
-    let known = know(documents, standing, report);
+/// Checks the whole set; gives who is there, for `resolve.rs`.
+pub fn check<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
+    let known = know(documents, report);
     references::check(&known, report);
     twins::check(&known, report);
     order::check(&known, report);
     known
 }
 
-fn know<'d>(documents: &'d Documents, standing: impl Iterator<Item = &'d VmSpec>, report: &mut Report) -> Known<'d> {
+/// Do these VMs name tiers, instance types and what a tier has that are there? Other VMs aside.
+pub(super) fn targets(known: &Known<'_>, vms: &[Written<VmManifest>], report: &mut Report) {
+    vms.iter().for_each(|written| references::check_vm(known, written, report));
+}
+
+/// What VMs that were resolved, and whose targets are there, say of each other. Where problems stand is not told.
+pub(super) fn together(vms: &BTreeMap<VmKey, Arc<VmSpec>>, report: &mut Report) {
+    let in_order: Vec<_> = vms.iter().map(|(key, vm)| (key.clone(), Declared::Standing(vm))).collect();
+    let known = Known { vms: in_order.iter().cloned().collect(), in_order, complete: true, ..Known::default() };
+    references::check_vms(&known, report);
+    twins::check(&known, report);
+    order::check(&known, report);
+}
+
+/// Who is there, each once; tells of what is declared twice.
+pub(super) fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
     let mut known = Known {
         tiers: BTreeMap::new(),
         instance_types: BTreeMap::new(),
@@ -100,8 +112,6 @@ fn know<'d>(documents: &'d Documents, standing: impl Iterator<Item = &'d VmSpec>
             }
         }
     }
-    known.in_order.extend(standing.map(|vm| (vm.key.clone(), Declared::Standing(vm))));
-    known.vms = known.in_order.iter().cloned().collect();
     for written in &documents.vms {
         let Some(key) = key(&written.manifest) else { continue };
         let declared = Declared::Written(written);

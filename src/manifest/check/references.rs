@@ -14,8 +14,12 @@ pub(super) fn check(known: &Known<'_>, report: &mut Report) {
             find_tier(known, place(*written, Some(tier)), tier.value.as_str(), report);
         }
     }
+    check_vms(known, report);
+}
+
+pub(super) fn check_vms(known: &Known<'_>, report: &mut Report) {
     for (key, vm) in &known.in_order {
-        // What stands names what tiers and instance types still declare: they have not changed.
+        // What is resolved was checked as it was written.
         if let Declared::Written(written) = vm {
             check_vm(known, written, report);
         }
@@ -23,7 +27,7 @@ pub(super) fn check(known: &Known<'_>, report: &mut Report) {
     }
 }
 
-fn check_vm(known: &Known<'_>, written: &Written<VmManifest>, report: &mut Report) {
+pub(super) fn check_vm(known: &Known<'_>, written: &Written<VmManifest>, report: &mut Report) {
     let spec = &written.manifest.spec;
     let tier = spec.tier.as_ref().and_then(|tier| {
         find_tier(known, place(written, Some(tier)), tier.value.as_str(), report)
