@@ -83,10 +83,16 @@ impl Journal {
         let is_this = |(revision, source): &(String, Option<String>)| {
             *revision == desired.revision.0 && source.as_ref() == Some(&from.source)
         };
-        if before.as_ref().is_some_and(is_this) {
+        let is_same = before.as_ref().is_some_and(is_this);
+        let known = match kept.texts_of(before.as_ref().map(|(revision, _)| revision.as_str())) {
+            // Its name says what is in the files, and not where they stand.
+            None if is_same && has_paths(&mut transaction, texts).await? => Some(Arc::clone(texts)),
+            known => known,
+        };
+        if let Some(known) = known.as_ref().filter(|_| is_same) {
+            kept.texts_are(desired.revision.clone(), Arc::clone(known));
             return Ok(());
         }
-        let known = kept.texts_of(before.as_ref().map(|(revision, _)| revision.as_str()));
         if inline {
             sqlx::raw_sql("DELETE FROM good_texts; DELETE FROM good_revision")
                 .execute(&mut *transaction)
@@ -118,7 +124,7 @@ impl Journal {
             .fetch_all(&mut database.connection)
             .await
             .map_err(failed("read the last good revision"))?;
-        let text = |(path, text): (String, String)| SourceText { path: path.into(), bytes: text.into_bytes() };
+        let text = |(path, text): (String, String)| SourceText { path: path.into(), bytes: text.into_bytes().into() };
         let texts: Arc<[SourceText]> = rows.into_iter().map(text).collect();
         let at = Timestamp::from_second(at)
             .map_err(|error| JournalError::Damaged { what: "a last good revision", source: error.into() })?;
@@ -146,12 +152,26 @@ async fn write_revision(
     .map_err(failed("keep the last good revision"))
 }
 
+/// Are texts kept under these paths and no others?
+async fn has_paths(connection: &mut SqliteConnection, texts: &[SourceText]) -> Result<bool, JournalError> {
+    let kept: String = sqlx::query_scalar("SELECT json_group_array(path ORDER BY path) FROM good_texts")
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read the last good revision"))?;
+    let kept: Vec<String> = serde_json::from_str(&kept)
+        .map_err(|error| JournalError::Damaged { what: "a last good revision", source: error.into() })?;
+    Ok(kept.iter().map(String::as_str).eq(by_path(texts).into_keys()))
+}
+
 /// Writes the texts that are others than before: an edit of one file among thousands is one row.
 async fn write_texts(
     connection: &mut SqliteConnection,
     before: Option<&[SourceText]>,
     texts: &[SourceText],
 ) -> Result<(), JournalError> {
+    if before.is_some_and(|before| std::ptr::eq(before, texts)) {
+        return Ok(());
+    }
     if before.is_none() {
         sqlx::query("DELETE FROM good_texts")
             .execute(&mut *connection)
@@ -185,5 +205,5 @@ async fn write_texts(
 }
 
 fn by_path(texts: &[SourceText]) -> BTreeMap<&str, &[u8]> {
-    texts.iter().map(|text| (&*text.path, text.bytes.as_slice())).collect()
+    texts.iter().map(|text| (&*text.path, &*text.bytes)).collect()
 }

@@ -58,7 +58,7 @@ mod tests {
     use crate::source;
 
     fn is(folder: &Path) -> bool {
-        is_committed(folder, &source::read(folder).texts)
+        is_committed(folder, source::read(folder).texts())
     }
 
     fn git(folder: &Path, words: &[&str]) -> bool {

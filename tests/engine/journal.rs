@@ -285,7 +285,7 @@ async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_re
         let some = (0..5).filter(|_| rng.random_bool(0.7)).collect::<Vec<_>>();
         let text = |n: &i32| SourceText {
             path: format!("{n}.yaml").into(),
-            bytes: format!("# {}\n", number / (n + 2)).into_bytes(),
+            bytes: format!("# {}\n", number / (n + 2)).into_bytes().into(),
         };
         let texts: Arc<[SourceText]> = some.iter().map(text).collect();
         let desired = Desired { revision: Revision(format!("r{number}")), ..Desired::default() };
@@ -303,7 +303,7 @@ async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_re
 async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path()).await.unwrap();
-    let texts = [SourceText { path: "vms.yaml".into(), bytes: b"kind: Tier\n# canary-secret\n".to_vec() }];
+    let texts = [SourceText { path: "vms.yaml".into(), bytes: (*b"kind: Tier\n# canary-secret\n").into() }];
     let none: Arc<[SourceText]> = Arc::new([]);
     let plain = Desired { revision: Revision("r1".into()), ..Desired::default() };
     journal.keep_revision(&plain, &none, &read_from("/manifests", Who::Serve)).await.unwrap();
@@ -312,7 +312,7 @@ async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
     let mut vm = crate::fixtures::spec("a");
     vm.cloud_init = Some(CloudInit::Inline(Secret::new("canary-secret".into())));
     let mut inline = Desired { revision: Revision("r2".into()), ..Desired::default() };
-    inline.vms.insert(vm.key.clone(), vm);
+    inline.vms.insert(vm.key.clone(), Arc::new(vm));
     journal.keep_revision(&inline, &Arc::from(texts), &read_from("/manifests", Who::Serve)).await.unwrap();
     assert!(journal.good_revision().await.unwrap().is_none());
     journal.close().await;
@@ -333,10 +333,10 @@ async fn an_apply_does_not_put_its_revision_in_place_of_another_sources() {
     for journal in [Journal::open(dir.path()).await.unwrap(), Journal::in_memory(dir.path(), &Volatile::default())] {
         let keep = async |revision: &str, from: ReadFrom| {
             let desired = Desired { revision: Revision(revision.into()), ..Desired::default() };
-            let text = SourceText { path: "a.yaml".into(), bytes: revision.as_bytes().to_vec() };
+            let text = SourceText { path: "a.yaml".into(), bytes: revision.as_bytes().to_vec().into() };
             journal.keep_revision(&desired, &Arc::from([text]), &from).await.unwrap();
             let good = journal.good_revision().await.unwrap().unwrap();
-            assert_eq!(good.revision.0.as_bytes(), good.texts[0].bytes);
+            assert_eq!(*good.revision.0.as_bytes(), *good.texts[0].bytes);
             good.revision.0
         };
         assert_eq!(keep("first", read_from("/manifests", Who::Apply)).await, "first");
@@ -353,7 +353,7 @@ async fn a_last_good_revision_that_another_process_wrote_is_replaced_whole() {
     let (serve, apply) = (Journal::open(dir.path()).await.unwrap(), Journal::open(dir.path()).await.unwrap());
     let keep = async |journal: &Journal, revision: &str, files: &[&str]| {
         let desired = Desired { revision: Revision(revision.into()), ..Desired::default() };
-        let texts = files.iter().map(|path| SourceText { path: (*path).into(), bytes: b"same".to_vec() });
+        let texts = files.iter().map(|path| SourceText { path: (*path).into(), bytes: (*b"same").into() });
         journal.keep_revision(&desired, &texts.collect(), &read_from("/manifests", Who::Serve)).await.unwrap();
     };
     keep(&serve, "r1", &["a.yaml", "b.yaml"]).await;

@@ -105,7 +105,9 @@ pub fn take_approved<'a>(
         census.past.missing(endpoint, &pairs.missing, census.sights.get(endpoint), history);
         let listed: Vec<_> = listed(endpoint).iter().zip(pairs.known).collect();
         let counted = halves::each(&listed, |listed| counting::count(installation, endpoint, listed));
-        counted.into_iter().for_each(|counted| census.add(counted));
+        for counted in counted {
+            census.add(counted);
+        }
     }
     census.put_in_order();
     census
@@ -131,7 +133,9 @@ impl<'a> Census<'a> {
         self.seen.append(&mut seen);
         self.newborn.append(&mut newborn);
         self.unmanaged += unmanaged;
-        stripped.into_iter().for_each(|stripped| self.past.stripped(stripped));
+        for stripped in stripped {
+            self.past.stripped(stripped);
+        }
     }
 
     /// All VMs that name this key, clones included; in order of endpoint and id.

@@ -25,10 +25,12 @@ struct Glance<'a> {
 impl<'a> Draft<'a> {
     /// Every desired VM, in the order of keys.
     pub fn decide_desired(&mut self) {
-        let desired: Vec<&VmSpec> = self.input.desired.vms.values().collect();
+        let desired: Vec<&VmSpec> = self.input.desired.vms.values().map(|spec| &**spec).collect();
         let glances = halves::each(&desired, |specs| self.glance(specs));
         for Glance { named, tally, in_sync, others } in glances {
-            named.into_iter().for_each(|position| self.wanted[position] = true);
+            for position in named {
+                self.wanted[position] = true;
+            }
             self.tally.add(&tally);
             self.in_sync += in_sync;
             for spec in others {

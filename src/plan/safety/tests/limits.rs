@@ -1,5 +1,7 @@
 //! Rule 5: caps.
 
+use std::sync::Arc;
+
 use crate::model::{AllowReboot, Prune};
 use crate::plan::sample::{World, remark, tier_name};
 use crate::plan::{Action, BlockCode, Limits};
@@ -110,7 +112,7 @@ fn what_waits_for_approval_may_be_approved_in_part_but_not_past_the_cap() {
 fn one_edit_of_a_tier_cannot_reboot_a_fleet() {
     let mut world = World::fleet(4);
     world.policy.limits.disruptions_per_run = 3;
-    for spec in world.desired.vms.values_mut() {
+    for spec in world.desired.vms.values_mut().map(Arc::make_mut) {
         spec.cpus = 8;
         spec.allow_reboot = AllowReboot::Always;
     }
@@ -127,7 +129,7 @@ fn one_edit_of_a_tier_cannot_reboot_a_fleet() {
 fn what_the_run_has_disturbed_already_counts_with_what_it_would_disturb_now() {
     let mut world = World::fleet(2);
     world.policy.limits.disruptions_per_run = 3;
-    for spec in world.desired.vms.values_mut() {
+    for spec in world.desired.vms.values_mut().map(Arc::make_mut) {
         spec.cpus = 8;
         spec.allow_reboot = AllowReboot::Always;
     }
