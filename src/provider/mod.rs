@@ -15,6 +15,7 @@
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
+mod announced;
 mod cloud_init;
 pub mod hyperv;
 mod password;

@@ -82,7 +82,11 @@ fn say_whose(Served { file, age }: &Served) {
         Some(at) => format!("last cycle ended at {at}"),
         None => "no cycle yet".to_owned(),
     };
-    let said = condition(&file.status.condition);
+    let ready = &file.conditions.ready;
+    let said = match &file.status.condition {
+        Condition::Ready | Condition::Reconciling if !ready.is => format!("not ready ({})", view::clean(&ready.why)),
+        condition => self::condition(condition),
+    };
     view::say!("STATUS is what serve (process {}) said {}: {said}; {cycle}.", file.process, ago(*age));
     if file.status.source_problems > 0 {
         let problems = view::count(file.status.source_problems, "problem");
