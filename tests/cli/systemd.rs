@@ -47,17 +47,21 @@ impl Service {
         panic!("never {beginning}: {others:#?}")
     }
 
+    /// What nobody has read yet fills the socket within a second, and more cannot be told then.
+    fn forget_unread(&self) {
+        self.manager.set_nonblocking(true).expect("a socket");
+        while self.manager.recv(&mut [0; 1024]).is_ok() {}
+        self.manager.set_nonblocking(false).expect("a socket");
+    }
+
     fn signal(&self, name: &str) {
+        self.forget_unread();
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &pid]).status().expect("kill is part of the system");
         assert!(sent.success());
     }
 
     pub fn end(&mut self) -> Option<i32> {
-        // What nobody has read yet fills the socket, and more is not told then.
-        self.manager.set_nonblocking(true).expect("a socket");
-        while self.manager.recv(&mut [0; 1024]).is_ok() {}
-        self.manager.set_nonblocking(false).expect("a socket");
         self.signal("-TERM");
         self.told("STOPPING=1");
         self.child.wait().expect("it ends").code()
@@ -131,6 +135,7 @@ fn get_status_tells_of_endpoints_tiers_and_vms_and_whether_anybody_serves() {
     assert!(status.contains("ready"), "{status}");
     // The file may be one writing behind what systemd was told.
     settled_rows(&bench);
+    service.forget_unread();
     bench.run(&["pause", "--reason", "audit"]).expect(0);
     service.told("STATUS=paused (audit)");
     settled(&bench, "paused: audit");

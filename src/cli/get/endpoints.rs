@@ -25,7 +25,8 @@ struct Endpoint {
     /// Since when it answers so, where somebody watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
-    /// When it answered or was given up.
+    /// When it answered or was given up; of a look it is now, and is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<Timestamp>,
     vms: Option<usize>,
     manage: Manage,
@@ -86,8 +87,7 @@ pub(super) async fn list(session: &Session, args: &Args) -> anyhow::Result<u8> {
         return Ok(code(known));
     }
     let inventory = ask(session).await?;
-    let told = Told::by_look(session);
-    let answer = |name| Answer::seen(inventory.endpoints.get(name), told);
+    let answer = |name| Answer::seen(inventory.endpoints.get(name));
     print(of_settings.iter().map(|settings| row(settings, answer(&settings.name))).collect(), args)?;
     Ok(code_for(&inventory))
 }
@@ -131,16 +131,15 @@ impl Answer {
     }
 
     /// As it was just seen.
-    fn seen(answer: Option<&EndpointInventory>, told: Told) -> Self {
-        let asked = answer.map(|answer| answer.taken_at);
+    fn seen(answer: Option<&EndpointInventory>) -> Self {
         let nothing = |why: String| Self {
             status: InventoryStatus::Unreachable,
             since: None,
-            asked,
+            asked: None,
             vms: None,
             product: None,
             why: Some(why),
-            told,
+            told: Told::by_look(),
         };
         match answer.map(|answer| &answer.view) {
             Some(View::Observed(observed)) => {

@@ -24,18 +24,20 @@ pub(super) struct Served {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Told {
     status_by: &'static str,
-    status_at: Timestamp,
+    /// Of a look it is now, and is not said: a list of things that have not changed is the same list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_at: Option<Timestamp>,
 }
 
 impl Told {
     /// By `serve`, when it last wrote.
     pub(super) fn by_serve(served: &Served) -> Self {
-        Self { status_by: "serve", status_at: served.file.written_at }
+        Self { status_by: "serve", status_at: Some(served.file.written_at) }
     }
 
     /// By this command, now.
-    pub(super) fn by_look(session: &Session) -> Self {
-        Self { status_by: "look", status_at: session.clock().now() }
+    pub(super) const fn by_look() -> Self {
+        Self { status_by: "look", status_at: None }
     }
 }
 

@@ -153,7 +153,7 @@ async fn see(session: &Session, args: &Args) -> anyhow::Result<(Inventory, Lines
         return Ok((look.inventory, Lines::new(), None));
     };
     let lines = lines_of_plan(plan, desired);
-    Ok((look.inventory, lines, Some(Told::by_look(session))))
+    Ok((look.inventory, lines, Some(Told::by_look())))
 }
 
 fn row(seen: &Seen<'_>, lines: &Lines, told: Option<Told>, listed: ListedVm) -> VmRow {

@@ -175,7 +175,8 @@ impl<'a> Work<'a> {
         };
         let sent = async { act().await.map_err(self.unanswered(name)) };
         let announced = Announced { recorder: self.recorder, endpoint: self.endpoint, vm: &self.step.key, call };
-        Ok(announced.make(sent, self.settled(change, &witness)).await?.flatten())
+        // Boxed: a create makes a dozen calls, each of which would be a part of its future.
+        Ok(Box::pin(announced.make(sent, self.settled(change, &witness))).await?.flatten())
     }
 
     /// Sends a change and waits for its task, if it makes one.
