@@ -102,7 +102,9 @@ impl Parts<'_> {
         let known = check::know(&common, &mut report);
         let tiers = resolve::tiers(&known, order, &mut report);
         let mut shared = Shared::default();
-        standing.iter().for_each(|vm| shared.take_up(vm));
+        for vm in &standing {
+            shared.take_up(vm);
+        }
         let mut vms = standing;
         let mut take = |documents: &Documents, report: &mut Report| {
             check::targets(&known, &documents.vms, report);

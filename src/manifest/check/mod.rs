@@ -65,7 +65,9 @@ pub fn check<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
 
 /// Do these VMs name tiers, instance types and what a tier has that are there? Other VMs aside.
 pub(super) fn targets(known: &Known<'_>, vms: &[Written<VmManifest>], report: &mut Report) {
-    vms.iter().for_each(|written| references::check_vm(known, written, report));
+    for written in vms {
+        references::check_vm(known, written, report);
+    }
 }
 
 /// What VMs that were resolved, and whose targets are there, say of each other. Where problems stand is not told.
