@@ -19,8 +19,8 @@ pub(super) const DAY: i64 = 24 * 60 * 60;
 pub(super) const KEPT: i64 = 90 * DAY;
 
 impl Journal {
-    /// Counts one more inventory of an endpoint and says which it is. Call it before asking: what is witnessed from then on
-    /// may not be in the answer.
+    /// Counts one more inventory of an endpoint and says which it is. Call it before asking: what is witnessed from
+    /// then on may not be in the answer.
     pub async fn next_generation(&self, endpoint: &EndpointName) -> Result<u64, JournalError> {
         let mut database = match &self.store {
             Store::Memory(memory) => return Ok(memory.next_generation(endpoint)),
@@ -45,8 +45,8 @@ impl Journal {
         }
     }
 
-    /// How often each endpoint was changed, by whichever process: every intent and every outcome counts. An inventory is
-    /// newer than the last change when the count has not moved since before it was asked for.
+    /// How often each endpoint was changed, by whichever process: every intent and every outcome counts. An inventory
+    /// is newer than the last change when the count has not moved since before it was asked for.
     pub async fn changes(&self) -> Result<BTreeMap<EndpointName, u64>, JournalError> {
         let mut database = match &self.store {
             Store::Memory(memory) => return Ok(memory.changes()),
@@ -123,8 +123,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps one VM of ours as it was just read, until a complete inventory of its endpoint that was begun later: what a
-    /// step made must be known before a listing shows it for the first time.
+    /// Keeps one VM of ours as it was just read, until a complete inventory of its endpoint that was begun later: what
+    /// a step made must be known before a listing shows it for the first time.
     pub async fn witness(&self, endpoint: &EndpointName, vm: &LastVm) -> Result<(), JournalError> {
         let file = match &self.store {
             Store::Memory(memory) => {

@@ -1,8 +1,9 @@
 //! A journal that is gone with the process: the same record, held in memory.
 //!
 //! For simulations, which run thousands of installations through years of virtual time, and for embedders that keep no
-//! state of their own. It answers as the file does: `tests/engine/journal.rs` runs both side by side and compares. What it
-//! cannot do is survive a power failure, so no command uses it. Locks and the STOP file stay files in the state directory.
+//! state of their own. It answers as the file does: `tests/engine/journal.rs` runs both side by side and
+//! compares. What it cannot do is survive a power failure, so no command uses it. Locks and the STOP file stay
+//! files in the state directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

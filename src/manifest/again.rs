@@ -1,5 +1,5 @@
-//! A set of files compiled part by part: what did not change since an earlier revision is taken over, the rest is read a
-//! batch at a time, so that what was written in ten thousand files is never held all at once.
+//! A set of files compiled part by part: what did not change since an earlier revision is taken over, the rest is read
+//! a batch at a time, so that what was written in ten thousand files is never held all at once.
 //!
 //! ```text
 //! files that declare tiers or types --read--> Known --+--> batch after batch: read, checked, resolved --> VmSpecs --+
@@ -7,10 +7,10 @@
 //!                                                                     rules over all of them <---------------------+
 //! ```
 //!
-//! Right by construction where anything is wrong: this knows good sets alone. A VM follows from its own file and from the
-//! files that declare tiers and instance types, and from nothing else. The rules over the whole set run over all VMs, the
-//! same rules as ever. As soon as a single problem is found it gives up, and everything is compiled at once, which tells of
-//! the problem where it stands.
+//! Right by construction where anything is wrong: this knows good sets alone. A VM follows from its own file and from
+//! the files that declare tiers and instance types, and from nothing else. The rules over the whole set run over all
+//! VMs, the same rules as ever. As soon as a single problem is found it gives up, and everything is compiled at once,
+//! which tells of the problem where it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,8 +54,8 @@ pub(super) fn compile_in_batches(revision: Revision, order: &[&SourceText]) -> O
     Parts { order, common, changed, standing: Vec::new() }.compile(revision)
 }
 
-/// Could this file declare a tier or an instance type? One that does and looks otherwise, by an escape, is noticed when it
-/// is read.
+/// Could this file declare a tier or an instance type? One that does and looks otherwise, by an escape,
+/// is noticed when it is read.
 fn may_declare(bytes: &[u8]) -> bool {
     [&b"Tier"[..], b"InstanceType"].iter().any(|kind| memchr::memmem::find(bytes, kind).is_some())
 }

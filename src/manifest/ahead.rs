@@ -1,9 +1,9 @@
 //! How much of a text the scanner is shown: enough of it to be refused, where that is less than all of it.
 //!
-//! A flow collection may turn out to be a key, so the scanner takes all of it apart before it gives the first event of it:
-//! a mebibyte of `[a,a,a,…` is a million tokens, held at once, when the tree has long had more values than it takes. So a
-//! document with very many signs in it is tried first as far as some of them. A trial refuses nothing by itself: it tells
-//! where reading would stop, and the same part is then read again in earnest.
+//! A flow collection may turn out to be a key, so the scanner takes all of it apart before it gives the first event of
+//! it: a mebibyte of `[a,a,a,…` is a million tokens, held at once, when the tree has long had more values than it
+//! takes. So a document with very many signs in it is tried first as far as some of them. A trial refuses nothing by
+//! itself: it tells where reading would stop, and the same part is then read again in earnest.
 //!
 //! Invariant: a text that would be taken is shown whole. What ends where no text ends has errors of its own, so a trial
 //! counts only if it came to a limit of ours, or to a mistake that stands well before its end.

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! What may reach the YAML scanner at all is decided by `guard.rs`, how much of it at once by `ahead.rs`, and event by
-//! event the rest by `tree.rs`; all are linear in the input. `schema/` declares the kinds and fields, one to one with `schemas/*.json`; `read/` walks the tree along
-//! them and goes on after each problem; `check/` looks at all manifests together. A problem that only follows from
-//! another is left out: a reference into a file that could not be read is not also called missing.
+//! event the rest by `tree.rs`; all are linear in the input. `schema/` declares the kinds and fields, one to one with
+//! `schemas/*.json`; `read/` walks the tree along them and goes on after each problem; `check/` looks at all
+//! manifests together. A problem that only follows from another is left out: a reference into a file that could not
+//! be read is not also called missing.
 //!
 //! Pure: no file, clock or log. Equal input gives equal output, whatever the order of the texts.
 

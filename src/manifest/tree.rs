@@ -1,8 +1,8 @@
 //! A YAML tree with source positions, built from scanner events under limits.
 //!
 //! Takes text that passed the guard; gives one node per document that is not empty. Events are judged as they come:
-//! depth, alias expansion, duplicate keys, merge keys, tags, keys that are not text. Nothing is read after an event that
-//! breaks a limit. Scalars stay text: what `yes` or `010` mean is for the reader of a field to say.
+//! depth, alias expansion, duplicate keys, merge keys, tags, keys that are not text. Nothing is read after an event
+//! that breaks a limit. Scalars stay text: what `yes` or `010` mean is for the reader of a field to say.
 //!
 //! Positions count characters, as the scanner does and as editors show them; bytes never enter.
 
@@ -18,8 +18,8 @@ use super::report::{Place, Report};
 /// Deepest nesting of a document.
 pub const MAX_DEPTH: usize = 64;
 
-/// Values in one document; a manifest of a person has a hundred, a large generated tier some ten thousand. Reading so many
-/// takes some 50 ms at worst.
+/// Values in one document; a manifest of a person has a hundred, a large generated tier some ten thousand. Reading so
+/// many takes some 50 ms at worst.
 pub const MAX_NODES: usize = 50_000;
 
 /// What all aliases of a file may expand to: nodes, and one more for each 64 bytes of text.

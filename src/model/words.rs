@@ -1,5 +1,5 @@
-//! One copy of each text that is said over and over: of thousands of VMs most have the same few words for slots, storage,
-//! networks, images and disk names.
+//! One copy of each text that is said over and over: of thousands of VMs most have the same few words for slots,
+//! storage, networks, images and disk names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

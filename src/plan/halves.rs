@@ -1,8 +1,8 @@
-//! A long list in two halves, one on a thread of its own: a fleet is mostly memory that nobody has looked at for a while,
-//! and two cores wait for twice as much of it at a time.
+//! A long list in two halves, one on a thread of its own: a fleet is mostly memory that nobody has looked at for a
+//! while, and two cores wait for twice as much of it at a time.
 //!
-//! The only place of the core that knows threads. Nothing of it shows outside: the parts come back in the order of the list,
-//! both halves see the same, and neither changes anything.
+//! The only place of the core that knows threads. Nothing of it shows outside: the parts come back in the order of the
+//! list, both halves see the same, and neither changes anything.
 
 use std::panic;
 use std::thread;

@@ -135,8 +135,8 @@ impl Default for Limits {
 pub struct History {
     /// The last inventory of each endpoint, complete ones only.
     pub last: BTreeMap<EndpointName, LastInventory>,
-    /// Since stateDir began empty, there was no time at which every endpoint of the settings had answered in full: what is
-    /// not in `last` may never have been seen.
+    /// Since stateDir began empty, there was no time at which every endpoint of the settings had answered in full: what
+    /// is not in `last` may never have been seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
     /// Destroys in the last 24 hours at least, oldest first.
@@ -145,8 +145,8 @@ pub struct History {
     pub open_intents: Vec<OpenIntent>,
     /// Owned VMs per tier when the 24-hour window began.
     pub owned_at_window_start: BTreeMap<TierName, u32>,
-    /// VMs that were disturbed in the run that this plan continues: `serve` plans many times for one revision, and all of
-    /// it is one run.
+    /// VMs that were disturbed in the run that this plan continues: `serve` plans many times for one
+    /// revision, and all of it is one run.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub disturbed: BTreeSet<VmKey>,
 }
@@ -159,8 +159,8 @@ pub struct LastInventory {
     pub generation: u64,
     /// When.
     pub taken_at: Timestamp,
-    /// All VMs of it, and older owned ones that are not gone yet; by id. Shared: the journal, the loop and each plan look at
-    /// the same.
+    /// All VMs of it, and older owned ones that are not gone yet; by id. Shared: the journal, the loop and
+    /// each plan look at the same.
     pub vms: Arc<Vec<LastVm>>,
 }
 

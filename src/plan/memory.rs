@@ -1,8 +1,8 @@
 //! What stateDir keeps of an endpoint's inventory: enough to forbid later, never enough to permit.
 //!
-//! A complete inventory replaces the last one, except that a VM of ours which is no longer listed is carried along until
-//! two successive complete inventories have had "not found" from a direct read, and that an inventory which lost too
-//! much at once replaces nothing until a person accepts the loss.
+//! A complete inventory replaces the last one, except that a VM of ours which is no longer listed is carried along
+//! until two successive complete inventories have had "not found" from a direct read, and that an inventory which lost
+//! too much at once replaces nothing until a person accepts the loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -145,8 +145,8 @@ fn carried(vm: &LastVm, read: Option<&Missing>) -> Option<LastVm> {
     }
 }
 
-/// What is kept of a VM of ours that was read by itself after the last inventory, as a step does with its VM at the end;
-/// `None`: it is not ours.
+/// What is kept of a VM of ours that was read by itself after the last inventory, as a step does with its VM at the
+/// end; `None`: it is not ours.
 pub fn witness(vm: &ObservedVm, installation: &str) -> Option<LastVm> {
     Some(as_seen(vm, None, installation)).filter(|seen| seen.owned.is_some())
 }

@@ -1,5 +1,5 @@
-//! One mutating call, announced before it is made and told of after: the same for every provider, since what the journal
-//! knows of a call must not depend on whom it is made to.
+//! One mutating call, announced before it is made and told of after: the same for every provider, since what the
+//! journal knows of a call must not depend on whom it is made to.
 //!
 //! ```text
 //! interrupted? -> before(call) -> act -+-> done                  -> after(Done)
@@ -31,8 +31,8 @@ pub(super) enum Unanswered {
 }
 
 impl Announced<'_> {
-    /// Does `act`; when its answer is lost, `settled` finds out whether it is done all the same, and then there is nothing
-    /// that it gave. Neither is begun before it is its turn.
+    /// Does `act`; when its answer is lost, `settled` finds out whether it is done all the same, and then there is
+    /// nothing that it gave. Neither is begun before it is its turn.
     pub(super) async fn make<T: Send>(
         self,
         act: impl Future<Output = Result<T, Unanswered>> + Send,

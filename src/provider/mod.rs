@@ -9,7 +9,8 @@
 //! - `find` MUST tell not-found from no-permission: only the first is [`Found::Nothing`].
 //! - `execute` MUST ask the recorder before each mutating call and tell it the outcome after.
 //! - `execute` MUST find what an earlier, interrupted run of the same step did, and do only the rest.
-//! - `settle` MUST return only when nothing that an earlier run began on the step's VM, or to make it, is still at work.
+//! - `settle` MUST return only when nothing that an earlier run began on the step's VM, or to
+//!   make it, is still at work.
 //! - After an ambiguous outcome (time-out, lost reply, vanished task) `execute` MUST look for the task and for the
 //!   identity; if it stays unclear it answers [`ErrorKind::Ambiguous`] and does nothing more.
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
@@ -55,10 +56,10 @@ pub trait Provider: Send + Sync {
     /// One VM, read in full and fresh, never from a cache.
     async fn find(&self, target: &Target) -> Result<Found, ProviderError>;
 
-    /// Waits until nothing is at work any more that an earlier run began for this step's VM and did not see the end of: a
-    /// clone may take an hour, and the program that asked for it be dead. Asked before the VM is looked at and the step
-    /// executed, where the journal has no outcome of the last call. Changes nothing. By itself it waits for nothing,
-    /// which is right only where a call's work ends with its connection.
+    /// Waits until nothing is at work any more that an earlier run began for this step's VM and did not see the end of:
+    /// a clone may take an hour, and the program that asked for it be dead. Asked before the VM is looked at and the
+    /// step executed, where the journal has no outcome of the last call. Changes nothing. By itself it waits for
+    /// nothing, which is right only where a call's work ends with its connection.
     async fn settle(&self, _step: &Step) -> Result<(), ProviderError> {
         Ok(())
     }
@@ -108,8 +109,8 @@ pub trait Recorder: Send + Sync {
     /// Called just before a mutating call; records the intent durably. `Err`: do not send it.
     async fn before(&self, call: &Call) -> Result<IntentId, Halt>;
 
-    /// Called by a create as soon as it knows its VM by its own id, before its next call: from then on an answer that lacks
-    /// the VM makes it unknown, never absent. `handle` is what [`ObservedVm::handle`] will be.
+    /// Called by a create as soon as it knows its VM by its own id, before its next call: from then on an answer that
+    /// lacks the VM makes it unknown, never absent. `handle` is what [`ObservedVm::handle`] will be.
     async fn made(&self, own_id: &OwnId, handle: &str) -> Result<(), Halt>;
 
     /// Called once the outcome is known. An unclear outcome is not told: the intent stays open.

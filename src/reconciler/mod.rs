@@ -8,14 +8,14 @@
 //!                                      +---- asked again <---- ended <---------+
 //! ```
 //!
-//! One task owns all of it (waking.rs: what wakes it); asking, reading and running are tasks of their own that tell it when
-//! they are done, so that nothing which is slow, hangs or is dead holds up anything else. Readers get a [`Status`] through
-//! a watch channel and a file (publish.rs).
+//! One task owns all of it (waking.rs: what wakes it); asking, reading and running are tasks of their own that tell it
+//! when they are done, so that nothing which is slow, hangs or is dead holds up anything else. Readers get a [`Status`]
+//! through a watch channel and a file (publish.rs).
 //!
-//! Where an endpoint is `suggest` or `observe` the loop only plans there. A broken source leaves the last good revision in
-//! force and destroys nothing. Asked to end, it halts each run before its next call and is gone within ten seconds: a call
-//! in flight then is an open intent in the journal, which the next start settles. The watchdog of systemd is fed by this
-//! loop and nothing beside it, so that a loop which hangs is noticed.
+//! Where an endpoint is `suggest` or `observe` the loop only plans there. A broken source leaves the last good revision
+//! in force and destroys nothing. Asked to end, it halts each run before its next call and is gone within ten seconds:
+//! a call in flight then is an open intent in the journal, which the next start settles. The watchdog of systemd is fed
+//! by this loop and nothing beside it, so that a loop which hangs is noticed.
 
 mod cycle;
 mod fleet;

@@ -1,5 +1,5 @@
-//! Reads the source in a task of its own, so that a file system which hangs holds up the reading and nothing else; and takes
-//! in what was read.
+//! Reads the source in a task of its own, so that a file system which hangs holds up the reading and nothing else;
+//! and takes in what was read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,9 @@ const YOUNG: Duration = Duration::from_secs(1);
 /// From a hint to the reading: an editor truncates a file, writes it, closes it, renames it, all in a moment.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// After a reading hints ask for no other one for this many times as long: reading takes a third of the time at most. What
-/// is half written is not planned with however soon it is read; that it stands for a while is for `settle.rs` to see.
+/// After a reading hints ask for no other one for this many times as long: reading takes a third of the
+/// time at most. What is half written is not planned with however soon it is read; that it stands for a
+/// while is for `settle.rs` to see.
 const REST: u32 = 2;
 
 /// The reading under way, and when the last one ended.
@@ -47,8 +48,8 @@ impl Reading {
         }
     }
 
-    /// When to read after a hint: files that change all the time must not be read all the time, but one of many within a
-    /// moment.
+    /// When to read after a hint: files that change all the time must not be read all the time, but
+    /// one of many within a moment.
     pub(super) fn after_hint(&self, now: Instant) -> Instant {
         let soon = now + TOGETHER;
         self.ended.map_or(soon, |ended| (ended + self.took * REST).max(soon))
@@ -71,7 +72,8 @@ impl Reading {
         read.unwrap_or(Err(SessionError::Internal("reading the source")))
     }
 
-    /// The same, for as long as a plan waits; `None`: it takes too long. One that is late already is not waited for again.
+    /// The same, for as long as a plan waits; `None`: it takes too long. One that is late
+    /// already is not waited for again.
     pub(super) async fn done_soon(&mut self) -> Option<Result<Wanted, SessionError>> {
         let until = self.began? + PATIENCE;
         tokio::time::timeout_at(until, self.done()).await.ok()

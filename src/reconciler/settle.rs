@@ -1,5 +1,5 @@
-//! Which revision is in force, and how far it may be trusted with destroys (safety rule 3). Pure: told what was read and
-//! when.
+//! Which revision is in force, and how far it may be trusted with destroys (safety rule 3). Pure:
+//! told what was read and when.
 //!
 //! ```text
 //! Git is at work in it ----------------> the last good one stays, Unsettled, and the wait begins again
@@ -12,8 +12,9 @@
 //! Stamps of files say what changed, and for a plan that is enough; a revision may destroy only once all of it was read
 //! again after the wait.
 //!
-//! The last good one of an earlier process comes into force only by an error: a person may have applied a later one since,
-//! and five seconds of an older one would undo that. It is asked for then ([`Settling::lacks_good`]), and not held before.
+//! The last good one of an earlier process comes into force only by an error: a person may have applied a later
+//! one since, and five seconds of an older one would undo that. It is asked for then
+//! ([`Settling::lacks_good`]), and not held before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,8 +90,9 @@ impl Settling {
 
     /// Takes what was read, and when; `None`: it has an error.
     ///
-    /// Each file was seen between the beginning and the end of a reading. So it has stood unchanged at least from the end of
-    /// the first reading to the beginning of this one; how long it took to make something of the files does not count.
+    /// Each file was seen between the beginning and the end of a reading. So it has stood unchanged at
+    /// least from the end of the first reading to the beginning of this one; how long it took to make
+    /// something of the files does not count.
     pub(super) fn take(&mut self, read: Option<Arc<Desired>>, at: ReadAt) -> InForce {
         let Some(read) = read else {
             self.candidate = None;

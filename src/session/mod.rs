@@ -176,8 +176,8 @@ impl Session {
         Ok(self.journal.get_or_try_init(open).await?.as_ref())
     }
 
-    /// The session that goes on under other settings: the same journal, clock and run, and the endpoints whose connection
-    /// did not change. The installation and stateDir must be the same.
+    /// The session that goes on under other settings: the same journal, clock and run, and the endpoints whose
+    /// connection did not change. The installation and stateDir must be the same.
     pub(crate) fn under(&self, settings: Settings) -> Self {
         let policy = settings.policy();
         Self {

@@ -98,8 +98,8 @@ impl Session {
         Ok(remembered.insert(read).wanted.clone())
     }
 
-    /// The last good revision of this source that the journal kept, compiled again. One that no longer compiles (a newer
-    /// program reads manifests more strictly) is none.
+    /// The last good revision of this source that the journal kept, compiled again. One that no longer compiles (a
+    /// newer program reads manifests more strictly) is none.
     pub(crate) async fn last_good(&self) -> Result<Option<Arc<Desired>>, SessionError> {
         let good = self.journal().await?.good_revision().await?;
         let ours = self.source_name();
@@ -123,8 +123,8 @@ impl Session {
     }
 
     /// After a person's apply: what was applied is the last good revision for the next `serve`, which would else go on
-    /// with an older one while the source is broken, and undo it. Only what stands in the configured source still, and is
-    /// committed where that is a work tree of Git; a `serve` that runs keeps its own.
+    /// with an older one while the source is broken, and undo it. Only what stands in the configured source still, and
+    /// is committed where that is a work tree of Git; a `serve` that runs keeps its own.
     pub(super) async fn keep_applied(&self, applied: &Desired) -> Result<(), SessionError> {
         if Lock::is_serving(&self.settings.state_dir) {
             return Ok(());
@@ -148,8 +148,8 @@ impl Session {
         absolute.to_string_lossy().into_owned()
     }
 
-    /// All user data that can be read. What cannot is a warning: it refuses the create that needs it, and VMs that exist
-    /// need theirs no more.
+    /// All user data that can be read. What cannot is a warning: it refuses the create that needs it, and VMs that
+    /// exist need theirs no more.
     pub(crate) async fn read_user_data(
         &self,
         desired: &Arc<Desired>,
@@ -168,7 +168,8 @@ async fn in_background(read: impl FnOnce() -> Remembered + Send + 'static) -> Re
     tokio::task::spawn_blocking(read).await.map_err(|_| SessionError::Internal("reading the manifests"))
 }
 
-/// Reads a source; one that has not changed since `last` is not looked into again. Without an error it may be trusted so far.
+/// Reads a source; one that has not changed since `last` is not looked into again. Without an
+/// error it may be trusted so far.
 fn read(path: &Path, trust: SourceTrust, reread: Reread, last: Option<&Remembered>) -> Remembered {
     // Before and after: one that began or ended meanwhile changed what was read.
     let before = source::in_progress(path);

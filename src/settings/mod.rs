@@ -1,7 +1,8 @@
 //! Settings: what the administrator decides and a Git committer must not be able to change.
 //!
-//! File, environment and flags are merged once into one value ([`Settings`]); nobody looks at the environment afterwards.
-//! Paths are relative to the file. Passwords are read when an endpoint connects, never kept in `Debug` or output.
+//! File, environment and flags are merged once into one value ([`Settings`]); nobody looks at the
+//! environment afterwards. Paths are relative to the file. Passwords are read when an endpoint connects,
+//! never kept in `Debug` or output.
 
 mod file;
 mod resolve;
@@ -113,8 +114,9 @@ pub struct SettingsError {
 pub const DEFAULT_PATH: &str = "/etc/tierwright/tierwright.yaml";
 
 /// Finds, reads and checks the settings: `flag` (`--config`), else `$TIERWRIGHT_CONFIG`, else [`DEFAULT_PATH`]; the
-/// environment (`TIERWRIGHT_INSTALLATION`, `_SOURCE`, `_STATE_DIR`, `_SECRETS_DIR`, `_INTERVAL`) overrides single fields. A
-/// `passwordFile` may begin with `${CREDENTIALS_DIRECTORY}/`, where systemd puts the credentials of a service.
+/// environment (`TIERWRIGHT_INSTALLATION`, `_SOURCE`, `_STATE_DIR`, `_SECRETS_DIR`, `_INTERVAL`)
+/// overrides single fields. A `passwordFile` may begin with `${CREDENTIALS_DIRECTORY}/`, where systemd
+/// puts the credentials of a service.
 pub fn load(flag: Option<&Path>) -> Result<Settings, SettingsError> {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -1,9 +1,9 @@
 //! Reads `.yaml` and `.yml` files below a folder, or one file, in a stable order.
 //!
-//! Names that begin with a dot are skipped (`.git`, editors' files). A symbolic link is followed when it ends inside the
-//! folder, and is an error when it leaves it: what stands outside was not reviewed with the rest. Anything that cannot be
-//! read is an error, never skipped. Loops end at a depth that no folder of manifests has. Files that nobody can have written
-//! since the last time (`seen.rs`) are taken from there.
+//! Names that begin with a dot are skipped (`.git`, editors' files). A symbolic link is followed when it ends inside
+//! the folder, and is an error when it leaves it: what stands outside was not reviewed with the rest. Anything that
+//! cannot be read is an error, never skipped. Loops end at a depth that no folder of manifests has. Files that nobody
+//! can have written since the last time (`seen.rs`) are taken from there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

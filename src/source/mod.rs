@@ -1,7 +1,8 @@
 //! Where desired state comes from: files of a folder, later a Git repository; read whole, or refused whole.
 //!
-//! Edge: reads files. Gives a revision and, without an error, a [`Desired`]. A missing folder and one without a manifest
-//! are told apart from each other and from broken files, since all three must destroy nothing (DESIGN 6, rule 3).
+//! Edge: reads files. Gives a revision and, without an error, a [`Desired`]. A missing folder and one
+//! without a manifest are told apart from each other and from broken files, since all three must destroy
+//! nothing (DESIGN 6, rule 3).
 
 mod checkout;
 mod committed;

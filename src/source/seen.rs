@@ -1,12 +1,12 @@
 //! Which files need not be read again: those that nobody can have written since.
 //!
-//! A stamp (which file, how long, written when) says so, as it does for Git's index. Times are as coarse as the clock of a
-//! file system: a write in the same moment as the one before leaves the stamp as it was. So a stamp counts only once the
-//! file was read again a while after it was first seen; whoever writes later leaves another. Our clock is compared with
-//! itself alone, and it is the machine's own, since the files' is.
+//! A stamp (which file, how long, written when) says so, as it does for Git's index. Times are as coarse as the clock
+//! of a file system: a write in the same moment as the one before leaves the stamp as it was. So a stamp counts only
+//! once the file was read again a while after it was first seen; whoever writes later leaves another. Our clock is
+//! compared with itself alone, and it is the machine's own, since the files' is.
 //!
-//! Only file systems of this machine are believed: others answer from a cache, and opening a file is what makes them ask.
-//! And nothing is believed for ever.
+//! Only file systems of this machine are believed: others answer from a cache, and opening a file is what makes them
+//! ask. And nothing is believed for ever.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,8 +22,8 @@ const GRAIN: u64 = 2_000_000;
 /// All files are read at least so often, whatever their stamps: writing through a memory map moves a stamp late.
 const DOUBTED_AFTER: u64 = 600_000_000;
 
-/// Which file stands there, how long it is, and when it was last written or changed in any way; the second time cannot be
-/// set back.
+/// Which file stands there, how long it is, and when it was last written or changed in any way; the
+/// second time cannot be set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,

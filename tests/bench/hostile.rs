@@ -1,7 +1,7 @@
 //! 100,000 texts that mean harm to each reader: no panic, and nothing of a mebibyte or less takes over 100 ms.
 //!
-//! `cargo bench --bench hostile` prints the figures, and fails if one is not met; a number after `--` is another count. What
-//! is found is found again by its seed.
+//! `cargo bench --bench hostile` prints the figures, and fails if one is not met; a number after `--` is another count.
+//! What is found is found again by its seed.
 
 #[path = "../support/hostile.rs"]
 mod hostile;

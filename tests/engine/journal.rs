@@ -83,8 +83,8 @@ async fn a_destroy_counts_once_per_vm_and_from_before_it_is_sent() {
     assert_eq!((&destroys[0].own_id, destroys[0].at), (&own_id("a"), noon()));
 }
 
-/// With graceDays 0 a delete includes the retire; what is left of one that was cut short looks like a delete after a retire
-/// that was counted long ago.
+/// With graceDays 0 a delete includes the retire; what is left of one that was cut short looks like a delete after a
+/// retire that was counted long ago.
 #[tokio::test]
 async fn a_delete_cut_short_before_its_destroying_call_counts_toward_the_limits() {
     let dir = tempfile::tempdir().unwrap();

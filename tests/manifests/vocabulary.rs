@@ -110,8 +110,8 @@ fn the_fields_that_are_read_are_those_of_the_schemas() {
     assert!(compared >= 18, "only {compared} mappings were compared");
 }
 
-/// The fields that the settings take where `wrap` puts a mapping, but for those that are only asked for to say something
-/// better than "unknown".
+/// The fields that the settings take where `wrap` puts a mapping, but for those that are only asked for to say
+/// something better than "unknown".
 fn settings_read(wrap: &dyn Fn(Value) -> Value) -> BTreeSet<String> {
     let document = wrap(json!({"zzzzzz": 1})).to_string();
     let path = Path::new("/etc/tierwright.yaml");

@@ -1,5 +1,5 @@
-//! A provider seen from outside: every mutating call is noted with the VM as it then was, and the program may die at any
-//! point of one.
+//! A provider seen from outside: every mutating call is noted with the VM as it then was, and the program
+//! may die at any point of one.
 //!
 //! ```text
 //! execute -> before(call) X intent X -> change -> X after X outcome -> ...        X: a point where it may die

@@ -1,5 +1,5 @@
-//! Texts that mean harm, by seed: mutations of good ones, and ones put together from what means something to a reader; and
-//! shapes, one piece over and over, that find what costs a square.
+//! Texts that mean harm, by seed: mutations of good ones, and ones put together from what means something to a reader;
+//! and shapes, one piece over and over, that find what costs a square.
 //!
 //! One seed is one text, whoever asks: a test takes a few thousand, `cargo bench --bench hostile` a hundred thousand.
 

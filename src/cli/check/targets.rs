@@ -1,5 +1,5 @@
-//! Whether what the tiers name is there: images, networks, storage, placement. Names are compared as the opaque text they
-//! are here; what they mean is the provider's business.
+//! Whether what the tiers name is there: images, networks, storage, placement. Names are compared as the opaque text
+//! they are here; what they mean is the provider's business.
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use crate::model::{VmKey, VmSpec};
 pub enum Declared<'d> {
     /// Just read.
     Written(&'d Written<VmManifest>),
-    /// Resolved, with nothing wrong by itself. Where its fields stand is not known any more, so what is found wrong with it
-    /// beside others is told by compiling everything at once.
+    /// Resolved, with nothing wrong by itself. Where its fields stand is not known any more, so what is found wrong
+    /// with it beside others is told by compiling everything at once.
     Standing(&'d VmSpec),
 }
 

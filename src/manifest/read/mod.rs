@@ -6,7 +6,8 @@
 //! network.rs  MACs, addresses                  tier.rs instance_type.rs virtual_machine.rs   the kinds
 //! ```
 //!
-//! A value that cannot be read is reported once, here, and is absent afterwards. Nothing here looks at a second document.
+//! A value that cannot be read is reported once, here, and is absent afterwards. Nothing here
+//! looks at a second document.
 
 pub(crate) mod fields;
 mod instance_type;

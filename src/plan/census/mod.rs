@@ -1,7 +1,8 @@
 //! Who is who, over all endpoints: the standing of every key that is desired, owned, or was owned when last seen.
 //!
-//! Each VM's mark is judged once, here, by its beginning where that is enough; the whole is read only when asked for. What comes out are borrowed views of the inventory and the history, sorted so that
-//! the planner asks per key; nothing is decided here about what to do.
+//! Each VM's mark is judged once, here, by its beginning where that is enough; the whole is read only when asked for.
+//! What comes out are borrowed views of the inventory and the history, sorted so that the planner asks per key; nothing
+//! is decided here about what to do.
 //!
 //! ```text
 //! mod.rs       Census: take it once, ask it per key
@@ -149,8 +150,8 @@ impl<'a> Census<'a> {
         self.index.of_hash(wanted).filter(move |position| self.seen[*position].names(key))
     }
 
-    /// The one VM of this key if there is nothing unusual about it: ours, alive, its mark in our own form, and nothing of
-    /// the past against it. Adds to `named` which VMs name the key, plain or not.
+    /// The one VM of this key if there is nothing unusual about it: ours, alive, its mark in our own form, and nothing
+    /// of the past against it. Adds to `named` which VMs name the key, plain or not.
     pub fn plain(&self, key: &VmKey, named: &mut Vec<usize>) -> Option<&Seen<'a>> {
         let mut only = None;
         let mut count = 0;

@@ -1,5 +1,5 @@
-//! Making a VM: from an image by cloning or copying it, or blank; completed under its birth name, given its real name and
-//! started last.
+//! Making a VM: from an image by cloning or copying it, or blank; completed under its birth name, given its
+//! real name and started last.
 //!
 //! ```text
 //! born      VM.clone, VM.copy or VM.create, under the birth name (a clone takes no settings, so its name is its first mark)
