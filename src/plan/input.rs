@@ -40,6 +40,8 @@ pub enum SourceTrust {
     Settled,
     /// Other manifests, by `-f`: a plan holds no destroy and says so.
     Elsewhere,
+    /// Git is at work in it: what was read may be half of one revision and half of another.
+    InProgress,
     /// Changed too recently for a destroy by `serve`.
     Unsettled,
     /// It is empty, missing or has an error; `serve` goes on with the last good revision and destroys nothing.

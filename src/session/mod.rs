@@ -244,7 +244,9 @@ impl Session {
 
     /// The same for a source that was read already.
     pub(crate) async fn look_for(&self, wanted: Wanted, request: &LookRequest) -> Result<Look, SessionError> {
-        let Wanted { desired, diagnostics, trust, .. } = wanted;
+        let Wanted { desired, diagnostics, trust, in_progress, .. } = wanted;
+        let whole = trust == SourceTrust::Settled;
+        let trust = if whole && in_progress.is_some() { SourceTrust::InProgress } else { trust };
         let mut look = Look {
             desired,
             diagnostics,

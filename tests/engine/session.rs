@@ -165,6 +165,25 @@ async fn with_an_error_in_the_source_nothing_is_asked_or_done() {
 }
 
 #[tokio::test]
+async fn while_git_is_at_work_in_the_source_nothing_is_taken_away() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "tier.yaml", TIER);
+    write(dir.path(), "vms.yaml", &vm("a", "4GiB", ""));
+    let vc = shared(Memory::new("vc"));
+    let session = session(dir.path(), &vc, Manage::Suggest);
+    let made = look(&session).await;
+    apply(&session, &made).await;
+    // A rebase that stopped at a commit in which the VM is not there yet.
+    fs::create_dir_all(dir.path().join("manifests/.git/rebase-merge")).unwrap();
+    fs::remove_file(dir.path().join("manifests/vms.yaml")).unwrap();
+    let half = look(&session).await;
+    assert!(steps(&half).is_empty());
+    assert_eq!(blocked(&half)[0].0, BlockCode::SourceNotTrusted);
+    fs::remove_dir_all(dir.path().join("manifests/.git")).unwrap();
+    assert_eq!(steps(&look(&session).await).len(), 1);
+}
+
+#[tokio::test]
 async fn a_lost_reply_is_settled_by_looking_and_nothing_is_made_twice() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "tier.yaml", TIER);

@@ -17,7 +17,7 @@ fn a_removed_vm_is_retired_first() {
 
 #[test]
 fn no_other_than_the_configured_whole_and_settled_source_destroys_or_releases() {
-    for source in [SourceTrust::Elsewhere, SourceTrust::Unsettled, SourceTrust::Broken] {
+    for source in [SourceTrust::Elsewhere, SourceTrust::InProgress, SourceTrust::Unsettled, SourceTrust::Broken] {
         for on_remove in [OnRemove::Delete, OnRemove::Release] {
             let mut world = removed();
             world.source = source;
