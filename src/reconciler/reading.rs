@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Reconciler;
 use crate::events::chain;
+use crate::gate::Who;
 use crate::plan::SourceTrust;
 use crate::session::{Reread, Session, SessionError, Wanted};
 use crate::status::Status;
@@ -129,12 +130,7 @@ impl Reconciler {
             self.settling.take(wanted.desired.clone(), wanted.read)
         };
         if let (true, Some(desired)) = (in_force.is_new, &in_force.desired) {
-            let at = self.session.clock().now();
-            let kept = match self.session.journal().await {
-                Ok(journal) => journal.keep_revision(desired, &wanted.texts, at).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = kept {
+            if let Err(error) = self.session.keep_good(desired, &wanted.texts, Who::Serve).await {
                 self.stall(&chain(&error));
             }
             tracing::info!(revision = %desired.revision, "in force");

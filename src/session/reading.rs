@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{Session, SessionError};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::journal::GoodRevision;
+use crate::gate::Who;
+use crate::journal::{GoodRevision, JournalError, Lock, ReadFrom};
 use crate::manifest::again::Earlier;
 use crate::manifest::{self, SourceText};
 use crate::model::{Desired, Revision, Secret, VmKey};
@@ -97,14 +98,54 @@ impl Session {
         Ok(remembered.insert(read).wanted.clone())
     }
 
-    /// The last good revision that the journal kept, compiled again. One that no longer compiles (a newer program reads
-    /// manifests more strictly) is none.
+    /// The last good revision of this source that the journal kept, compiled again. One that no longer compiles (a newer
+    /// program reads manifests more strictly) is none.
     pub(crate) async fn last_good(&self) -> Result<Option<Arc<Desired>>, SessionError> {
-        let Some(good) = self.journal().await?.good_revision().await? else { return Ok(None) };
+        let good = self.journal().await?.good_revision().await?;
+        let ours = self.source_name();
+        let of_ours = |good: &GoodRevision| good.source.as_ref().is_none_or(|source| *source == ours);
+        let Some(good) = good.filter(of_ours) else { return Ok(None) };
         let compiled = tokio::task::spawn_blocking(move || compile(good))
             .await
             .map_err(|_| SessionError::Internal("reading the last good revision"))?;
         Ok(compiled)
+    }
+
+    /// Keeps a revision of the configured source as the last good one.
+    pub(crate) async fn keep_good(
+        &self,
+        desired: &Desired,
+        texts: &Arc<[SourceText]>,
+        by: Who,
+    ) -> Result<(), JournalError> {
+        let from = ReadFrom { source: self.source_name(), at: self.clock.now(), by };
+        self.journal().await?.keep_revision(desired, texts, &from).await
+    }
+
+    /// After a person's apply: what was applied is the last good revision for the next `serve`, which would else go on
+    /// with an older one while the source is broken, and undo it. Only what stands in the configured source still, and is
+    /// committed where that is a work tree of Git; a `serve` that runs keeps its own.
+    pub(super) async fn keep_applied(&self, applied: &Desired) -> Result<(), SessionError> {
+        if Lock::is_serving(&self.settings.state_dir) {
+            return Ok(());
+        }
+        let now = self.read_source(None).await?;
+        let stands = now.in_progress.is_none() && now.revision == applied.revision && now.desired.is_some();
+        let (source, texts) = (self.settings.source.clone(), Arc::clone(&now.texts));
+        let committed = tokio::task::spawn_blocking(move || stands && source::is_committed(&source, &texts));
+        if committed.await.map_err(|_| SessionError::Internal("asking Git"))? {
+            self.keep_good(applied, &now.texts, Who::Apply).await?;
+        } else {
+            tracing::debug!(revision = %applied.revision, "not kept: it is not what stands committed in the source");
+        }
+        Ok(())
+    }
+
+    /// The configured source, by a name that stays when it is gone.
+    fn source_name(&self) -> String {
+        let source = &self.settings.source;
+        let absolute = std::path::absolute(source).unwrap_or_else(|_| source.clone());
+        absolute.to_string_lossy().into_owned()
     }
 
     /// All user data that can be read. What cannot is a warning: it refuses the create that needs it, and VMs that exist

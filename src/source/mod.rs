@@ -4,6 +4,7 @@
 //! are told apart from each other and from broken files, since all three must destroy nothing (DESIGN 6, rule 3).
 
 mod checkout;
+mod committed;
 mod folder;
 mod seen;
 mod user_data;
@@ -19,6 +20,7 @@ use crate::manifest::{self, SourceText};
 use crate::model::{Desired, Origin, Revision};
 
 pub use checkout::in_progress;
+pub use committed::is_committed;
 pub use seen::Seen;
 pub use user_data::{user_data, user_data_of};
 

@@ -64,6 +64,14 @@ fn the_larger_of_the_tier_then_and_now_counts() {
 }
 
 #[test]
+fn what_is_still_being_made_does_not_raise_a_tiers_limit() {
+    let mut world = removing(2, 99, 10);
+    assert_eq!(retires(&world), 2, "10 % of 20 are two");
+    remark(world.vm("vm-19"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    assert_eq!(retires(&world), 0, "10 % of 19 are one");
+}
+
+#[test]
 fn a_delete_after_its_retire_does_not_count_but_is_held_with_the_others() {
     let mut world = removing(1, 1, 100);
     let since = world.now;
