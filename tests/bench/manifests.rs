@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use texts::{TIER, fleet, text, vm};
+use tierwright::manifest::again::{Earlier, compile_from};
 use tierwright::manifest::compile;
 use tierwright::model::Revision;
 
@@ -21,6 +22,22 @@ fn vms_one_a_file(bencher: Bencher<'_, '_>, vms: usize) {
     bencher.counter(ItemsCount::new(vms)).bench_local(|| {
         let compiled = compile(Revision("bench".into()), &texts);
         assert!(compiled.desired.is_some_and(|desired| desired.vms.len() == vms));
+    });
+}
+
+/// What `serve` does after an edit.
+#[divan::bench(args = [1_000, 10_000], sample_count = 5)]
+fn vms_one_a_file_one_changed(bencher: Bencher<'_, '_>, vms: usize) {
+    let before = fleet(vms);
+    let compiled = compile(Revision("before".into()), &before);
+    let desired = compiled.desired.expect("the manifests are good");
+    let earlier = Earlier { texts: &before, desired: &desired, common: &compiled.common };
+    let mut texts = before.clone();
+    let last = texts.last_mut().expect("there are some");
+    last.bytes = [&last.bytes, &b"# edited\n"[..]].concat().into();
+    bencher.counter(ItemsCount::new(vms)).bench_local(|| {
+        let again = compile_from(earlier, Revision("bench".into()), &texts);
+        assert!(again.and_then(|again| again.desired).is_some_and(|desired| desired.vms.len() == vms));
     });
 }
 
