@@ -43,8 +43,8 @@ impl Clock {
     }
 }
 
-/// This moment, for waiting and time-outs only: tokio's monotonic time, which tests pause. It says nothing of the date and
-/// never goes into a plan, the journal or an inventory.
+/// This moment, for waiting and time-outs only: tokio's monotonic time, which tests pause. It says nothing of the date
+/// and never goes into a plan, the journal or an inventory.
 pub fn instant() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }

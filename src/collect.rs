@@ -1,9 +1,9 @@
 //! Asks endpoints in parallel and makes an [`Inventory`] of the answers.
 //!
 //! One-shot commands ask all at once and wait for all; `serve` asks each at its own pace (`reconciler/fleet.rs`).
-//! One slow, hanging or dead endpoint never holds the others beyond its own deadline, and what goes wrong at one (a panic
-//! in its provider included) is that one's `Unreachable`. Nothing is judged here: what an inventory may lead to is
-//! `plan/safety.rs`'s business.
+//! One slow, hanging or dead endpoint never holds the others beyond its own deadline, and what goes wrong at one (a
+//! panic in its provider included) is that one's `Unreachable`. Nothing is judged here: what an inventory may lead to
+//! is `plan/safety.rs`'s business.
 //!
 //! ```text
 //! known ids (journal) --> provider.collect() per endpoint, all at once --> Inventory, each with its next generation
@@ -107,9 +107,11 @@ pub(crate) async fn ask_one(endpoint: &Endpoint, known: &[Known], deadline: Dura
 
 /// The answer as an event.
 pub(crate) fn collected(endpoint: &EndpointName, view: &View) -> Event {
-    let (vms, why) = match view {
-        View::Observed(observed) => (observed.vms.len(), observed.incomplete.clone()),
-        View::Unreachable(why) => (0, Some(why.clone())),
+    let (vms, product, why) = match view {
+        View::Observed(observed) => {
+            (observed.vms.len(), Some(observed.capabilities.product.clone()), observed.incomplete.clone())
+        }
+        View::Unreachable(why) => (0, None, Some(why.clone())),
     };
-    Event::Collected { endpoint: endpoint.clone(), vms, why }
+    Event::Collected { endpoint: endpoint.clone(), vms, product, why }
 }

@@ -193,8 +193,8 @@ fn window(widths: &[usize], column: usize, marked: usize) -> (usize, usize) {
     (from, to)
 }
 
-/// A character as it may be shown: what could drive a terminal, reorder the line or hide in it, is escaped; a tab is four
-/// spaces.
+/// A character as it may be shown: what could drive a terminal, reorder the line or hide in it, is
+/// escaped; a tab is four spaces.
 pub fn escaped(c: char) -> impl Iterator<Item = char> {
     let hidden = c.is_control()
         || matches!(c, '\u{AD}' | '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');

@@ -18,7 +18,9 @@ pub enum Event {
         endpoint: EndpointName,
         /// How many VMs it listed.
         vms: usize,
-        /// Why not, if it did not.
+        /// What answered, as it calls itself; `None`: nothing did.
+        product: Option<String>,
+        /// Why not, or why not whole.
         why: Option<String>,
     },
     /// A step began.

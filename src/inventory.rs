@@ -75,8 +75,8 @@ pub struct Observed {
 pub struct Known {
     /// Its own id.
     pub id: OwnId,
-    /// The provider's short-lived reference when last seen; empty where it has none. Where a search by id answers nothing
-    /// both for a VM that is gone and for one that may not be seen, the reference tells them apart.
+    /// The provider's short-lived reference when last seen; empty where it has none. Where a search by id answers
+    /// nothing both for a VM that is gone and for one that may not be seen, the reference tells them apart.
     pub handle: Arc<str>,
 }
 

@@ -43,7 +43,8 @@ impl Systemd {
         self.tell("READY=1");
     }
 
-    /// It reads its settings again; `monotonic` is CLOCK_MONOTONIC in microseconds, which systemd compares with its own.
+    /// It reads its settings again; `monotonic` is CLOCK_MONOTONIC in microseconds, which
+    /// systemd compares with its own.
     pub fn reloading(&self, monotonic: u64) {
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={monotonic}"));
     }

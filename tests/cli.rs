@@ -1,7 +1,7 @@
 //! The binary as people and pipelines meet it: help, exit codes, whole outputs, secrets, the demo.
 //!
-//! Scripts under `tests/cli/scripts` are commands with the whole output expected of them; `harness.rs` runs them with the
-//! real binary against the lab on loopback. To accept changed output: `UPDATE_SCRIPTS=1 cargo test --test cli`.
+//! Scripts under `tests/cli/scripts` are commands with the whole output expected of them; `harness.rs` runs them with
+//! the real binary against the lab on loopback. To accept changed output: `UPDATE_SCRIPTS=1 cargo test --test cli`.
 
 #[path = "cli/harness.rs"]
 mod harness;
@@ -10,6 +10,8 @@ mod harness;
 mod demo;
 #[path = "cli/formats.rs"]
 mod formats;
+#[path = "cli/get.rs"]
+mod get;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/readme.rs"]

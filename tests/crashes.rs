@@ -11,8 +11,8 @@
 //!
 //! A dry run of each scenario finds the points; then each point is a case of its own with a lab and a stateDir of its
 //! own. `cargo test --test crashes` runs a seeded share of the cases, `cargo test --test crashes -- --all` (or
-//! `TIERWRIGHT_CRASHES=all`) each of them; both print the table. Words are filters on `KIND: SCENARIO`; `--seed N` draws
-//! another share. No libtest here: the child must be this very program and nothing else of it.
+//! `TIERWRIGHT_CRASHES=all`) each of them; both print the table. Words are filters on `KIND: SCENARIO`; `--seed N`
+//! draws another share. No libtest here: the child must be this very program and nothing else of it.
 
 #[path = "crashes/case.rs"]
 mod case;

@@ -4,6 +4,7 @@
 mod by_seed;
 
 mod manifests {
+    pub mod again;
     pub mod explained;
     pub mod folders;
     pub mod goldens;

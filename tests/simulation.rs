@@ -15,7 +15,8 @@
 //!
 //! `cargo test --release --test simulation -- --nocapture` runs 10,000 lives, 200 more over the wire, and prints the
 //! figures; a debug build, as in CI, runs fewer. `TIERWRIGHT_SIMULATIONS=N`, `TIERWRIGHT_SERVE_SIMULATIONS=N` and
-//! `TIERWRIGHT_WIRE_SIMULATIONS=N` set how many, `TIERWRIGHT_FIRST_SEED=N` from which seed on, `TIERWRIGHT_SEED=N` lives that one life again and tells it.
+//! `TIERWRIGHT_WIRE_SIMULATIONS=N` set how many, `TIERWRIGHT_FIRST_SEED=N` from which seed on, `TIERWRIGHT_SEED=N`
+//! lives that one life again and tells it.
 
 #[path = "simulation/acting.rs"]
 mod acting;
@@ -74,7 +75,8 @@ fn first_seed() -> u64 {
     std::env::var("TIERWRIGHT_FIRST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Three endpoints over worlds: two of one tier whose ids are ours to choose, one whose VMs are born under another name.
+/// Three endpoints over worlds: two of one tier whose ids are ours to choose, one whose VMs
+/// are born under another name.
 fn over_worlds(seed: u64) -> Vec<Site> {
     let site = |(n, (name, scheme)): (u64, (&str, Scheme))| {
         let clock = LabClock::new(ClockMode::Virtual);

@@ -1,7 +1,7 @@
 //! The vSphere provider against vcsim, VMware's own simulator: nobody here wrote it, that is its worth.
 //!
-//! What vcsim gets wrong (hot-add rules, element order, faults of a real task) proves nothing here and is tested against
-//! the lab. Without the simulator the tests say what they skip, and fail only with `TIERWRIGHT_PEERS=required`.
+//! What vcsim gets wrong (hot-add rules, element order, faults of a real task) proves nothing here and is tested
+//! against the lab. Without the simulator the tests say what they skip, and fail only with `TIERWRIGHT_PEERS=required`.
 
 #[path = "vcsim/adoption.rs"]
 mod adoption;

@@ -6,8 +6,8 @@
 //!                             recorder.rs (intent before, outcome after, stop and pause before each call)
 //! ```
 //!
-//! Independent steps go on after a failure; what depends on it is skipped, and so is what is left on an endpoint that went
-//! out of reach. What changed on the way is seen by the next collect: nothing is patched into an inventory here.
+//! Independent steps go on after a failure; what depends on it is skipped, and so is what is left on an endpoint that
+//! went out of reach. What changed on the way is seen by the next collect: nothing is patched into an inventory here.
 //! Prerequisites that stop a whole run are the caller's: an error in the source, the change lock.
 
 mod backoff;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! before(call): stop asked? paused? --> destroys? look at the VM again --> intent on disk --> send
+//! made(own id): the VM of a create is known from now on
 //! after(intent, outcome): outcome on disk
 //! ```
 
@@ -13,8 +14,9 @@ use super::ApplyRun;
 use super::checks;
 use crate::events::{Event, chain};
 use crate::journal::Intent;
+use crate::model::OwnId;
 use crate::plan::safety::Progress;
-use crate::plan::{Operation, Step};
+use crate::plan::{Operation, Step, memory};
 use crate::provider::{Call, Halt, IntentId, Outcome, Provider, Recorder};
 
 /// See the module.
@@ -82,6 +84,12 @@ impl Recorder for StepRecorder<'_> {
         tracing::info!(%key, %endpoint, call = call.name, on = call.target, detail = call.detail, "sending");
         self.note_stop(call);
         Ok(id)
+    }
+
+    async fn made(&self, own_id: &OwnId, handle: &str) -> Result<(), Halt> {
+        let Some(made) = memory::made(self.step, own_id, handle) else { return Ok(()) };
+        let kept = self.run.journal.witness(&self.step.endpoint, &made).await;
+        kept.map_err(|error| Halt::Journal(chain(&error)))
     }
 
     async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt> {

@@ -89,7 +89,8 @@ impl<'p> Schedule<'p> {
     }
 
     fn scan(&self) -> Option<Next> {
-        // Asked after each start and each end of ten thousand steps: without a slot only what waits for a failed one moves.
+        // Asked after each start and each end of ten thousand steps: without a slot only what
+        // waits for a failed one moves.
         if !self.any_failed && self.slots.values().all(|slots| *slots == 0) {
             return None;
         }

@@ -1,7 +1,7 @@
 //! `apply`: plans again, shows the plan, asks, and does it. The only one-shot command that changes a hypervisor.
 //!
-//! Nothing is decided here: what waits for an approval or is forbidden is so in the plan already, and `--yes` answers the
-//! question and nothing more.
+//! Nothing is decided here: what waits for an approval or is forbidden is so in the plan already, and `--yes` answers
+//! the question and nothing more.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The command line: one file per command, each with its `Args` and a `run` that returns the exit code (see `outcome.rs`).
+//! The command line: one file per command, each with its `Args` and a `run` that returns the
+//! exit code (see `outcome.rs`).
 //!
 //! Data goes to stdout, everything said to a person to stderr; both drop colour for pipes and `NO_COLOR`. A command
 //! returns its exit code as a value and its failures as one error, which is printed here, once, with its chain. Nothing

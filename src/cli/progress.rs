@@ -1,7 +1,7 @@
 //! Events, shown while they happen, on stderr: lines for what is done, and on a terminal bars for what goes on.
 //!
-//! Takes [`Event`]s and changes nothing; `apply` and the demo feed it. Without a terminal only the lines are printed, so
-//! that a log of a pipeline reads like a report.
+//! Takes [`Event`]s and changes nothing; `apply` and the demo feed it. Without a terminal only the lines are printed,
+//! so that a log of a pipeline reads like a report.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -212,7 +212,7 @@ mod tests {
         for event in [
             Event::StepDone { key: key.clone(), action },
             Event::CollectStarted { endpoint: endpoint.clone() },
-            Event::Collected { endpoint, vms: 3, why: None },
+            Event::Collected { endpoint, vms: 3, product: Some("vCenter".into()), why: None },
             Event::StepStarted { key: key.clone(), action },
             Event::StepProgress { key: key.clone(), text: "cloning".into(), percent: Some(40) },
             Event::StepFailed { key: key.clone(), action, why: "no room".into() },

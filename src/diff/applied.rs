@@ -12,8 +12,8 @@ pub fn salted(identity: Uuid, user_data: &Secret) -> Digest {
     Digest::of(format!("{identity}\n{}", user_data.expose()).as_bytes())
 }
 
-/// The VM is as wanted, and only the mark does not say so: after adoption, or when somebody made by hand the change that
-/// the manifest then asked for.
+/// The VM is as wanted, and only the mark does not say so: after adoption, or when somebody made by hand the change
+/// that the manifest then asked for.
 pub(super) fn compare(pair: Pair<'_>, differences: &mut Differences) {
     if !differences.found.is_empty() || pair.mark.applied.as_ref().is_some_and(|applied| is_recorded(pair, applied)) {
         return;

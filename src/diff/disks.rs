@@ -107,7 +107,8 @@ pub(super) fn compare(pair: Pair<'_>, differences: &mut Differences) {
             Some(At::Attached(disk)) => attached(pair, spec, disk, differences),
             Some(At::Detached) => attach(pair, spec, differences),
             Some(At::Incomplete) => unresolved(&spec.name, "its slot was never recorded", differences),
-            Some(At::Lost { why, .. }) => unresolved(&spec.name, why, differences),
+            Some(At::Lost { certain: true, why }) => lost(&spec.name, why, differences),
+            Some(At::Lost { certain: false, why }) => unresolved(&spec.name, why, differences),
         }
     }
     for (name, at) in &resolved {
@@ -131,6 +132,30 @@ fn is_recorded(marked: &MarkedDisk, disk: &ObservedDisk) -> bool {
 
 fn unresolved(name: &str, why: &str, differences: &mut Differences) {
     differences.obstacle(BlockCode::DiskUnsafe, format!("disk {name} cannot be told from the others: {why}"));
+}
+
+/// A wanted disk that is certainly not attached: nobody but a person knows whether there is anything to attach.
+fn lost(name: &str, why: &str, differences: &mut Differences) {
+    let why = format!(
+        "disk {name} is not attached any more: {why}. Attach it by hand if it is there still; if it is lost, take {name} out of \
+         the manifest for one apply, which makes the mark forget it, and put it back to have a new, empty one"
+    );
+    differences.obstacle(BlockCode::DiskUnsafe, why);
+}
+
+/// Wanted disks that a delete, cut short, took off the VM or made away with, each with what is known of it. A disk that
+/// was detached to be kept is none of them.
+pub fn taken_by_a_delete(pair: Pair<'_>) -> Vec<String> {
+    let resolved = resolve_all(pair).into_iter().filter(|(name, _)| pair.spec.disk(name).is_some());
+    let taken = resolved.filter_map(|(name, at)| match (at, pair.mark.disks.get(name)?) {
+        (At::Detached, MarkedDisk { deleting: true, file, .. }) => {
+            let file = file.as_deref().unwrap_or_default();
+            Some(format!("disk {name} was taken off to be deleted (its file was {file})"))
+        }
+        (At::Lost { certain: true, why }, _) => Some(format!("disk {name} is gone or detached ({why})")),
+        (At::Attached(_) | At::Detached | At::Incomplete | At::Lost { .. }, _) => None,
+    });
+    taken.collect()
 }
 
 fn add(pair: Pair<'_>, spec: &DiskSpec, differences: &mut Differences) {
@@ -203,16 +228,16 @@ fn attached(pair: Pair<'_>, spec: &DiskSpec, disk: &ObservedDisk, differences: &
     }
 }
 
-/// A disk that left the manifest: detached and kept, or deleted where mark and manifest both say so (the mark alone knows
-/// what was agreed before this revision).
+/// A disk that left the manifest: detached and kept, or deleted where mark and manifest both say so (the mark alone
+/// knows what was agreed before this revision).
 fn left(pair: Pair<'_>, name: &str, at: &At<'_>, differences: &mut Differences) {
     let field = format!("disks/{name}");
     if pair.ignores(&field) {
         return;
     }
     let disk = match at {
-        // A kept disk that somebody attached by hand is not ours to take off again. One that still counts as applied is:
-        // the mark says "kept" before the disk is taken off, and the run that wrote it came no further.
+        // A kept disk that somebody attached by hand is not ours to take off again. One that still counts as applied
+        // is: the mark says "kept" before the disk is taken off, and the run that wrote it came no further.
         At::Attached(_) if is_kept(pair, name) => return,
         At::Attached(disk) => *disk,
         At::Detached => return finish_deletion(pair, name, differences),

@@ -34,7 +34,7 @@ pub fn drift(census: &Census<'_>, desired: Option<&Desired>) -> Vec<DriftLine> {
     for seen in census.all() {
         let Some(key) = seen.key() else { continue };
         if let KeyStanding::Owned(owned) = census.standing(&key) {
-            let spec = desired.and_then(|desired| desired.vms.get(&owned.mark().key));
+            let spec = desired.and_then(|desired| desired.vms.get(&owned.mark().key)).map(|spec| &**spec);
             of_vm(owned, spec, &mut lines);
         }
     }

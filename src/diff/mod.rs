@@ -1,8 +1,9 @@
 //! What differs: desired against observed (for the plan) and applied against observed (drift).
 //!
-//! Only fields the manifest owns are compared: placement, tags, annotations and whatever else stands on a VM are nobody's
-//! business here. Disks and NICs are matched by the mark's names, never by position. What comes out says, per field, why
-//! it changes and how the change lands on this very VM as it runs now; nothing is decided about whether it may.
+//! Only fields the manifest owns are compared: placement, tags, annotations and whatever else stands on a VM
+//! are nobody's business here. Disks and NICs are matched by the mark's names, never by position. What comes
+//! out says, per field, why it changes and how the change lands on this very VM as it runs now; nothing is
+//! decided about whether it may.
 //!
 //! ```text
 //! sizes.rs  CPUs, memory      disks.rs  grow, add, detach, attach, delete      nics.rs  add, remove, move, connect, MAC
@@ -22,7 +23,7 @@ mod sizes;
 mod tests;
 
 pub use applied::{next_applied, salted};
-pub use disks::{At, disk_at, resolve as resolve_disk, resolve_all as resolve_disks};
+pub use disks::{At, disk_at, resolve as resolve_disk, resolve_all as resolve_disks, taken_by_a_delete};
 pub use drift::{DriftLine, drift};
 pub use in_sync::{Candidate, is_plainly_in_sync};
 pub use nics::{nic_at, resolve as resolve_nic, resolve_all as resolve_nics, same_mac, target_text};

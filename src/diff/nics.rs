@@ -1,7 +1,7 @@
 //! NICs, by name: which observed NIC a name stands for (by MAC, else by slot), and what the manifest wants of it.
 //!
-//! A MAC cannot be changed in place on all hypervisors, and to the guest it is another card anyway: a NIC whose declared
-//! MAC differs is replaced, and says so.
+//! A MAC cannot be changed in place on all hypervisors, and to the guest it is another card anyway: a NIC whose
+//! declared MAC differs is replaced, and says so.
 
 use super::sizes::told;
 use super::{Difference, Differences, Effect, Pair, because};
@@ -27,8 +27,8 @@ pub fn resolve<'a>(marked: &MarkedNic, nics: &'a [ObservedNic]) -> Option<&'a Ob
     by_mac.or_else(|| slot.as_ref().and_then(|slot| nics.iter().find(|nic| &*nic.slot == slot.as_str())))
 }
 
-/// The NIC of each marked name; names whose MAC the hypervisor chose and nobody recorded are matched where there is only
-/// one way to do so.
+/// The NIC of each marked name; names whose MAC the hypervisor chose and nobody recorded are matched where
+/// there is only one way to do so.
 pub fn resolve_all(pair: Pair<'_>) -> Vec<(&str, Option<&ObservedNic>)> {
     let nics = &pair.config.nics;
     let mut all: Vec<(&str, Option<&ObservedNic>)> =

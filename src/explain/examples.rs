@@ -1,5 +1,5 @@
-//! What triggers each problem code: the smallest piece of a manifest or of the settings that does. A test completes each
-//! piece to a file and reads it: what comes out must be that code.
+//! What triggers each problem code: the smallest piece of a manifest or of the settings that does. A test completes
+//! each piece to a file and reads it: what comes out must be that code.
 
 use std::fmt;
 

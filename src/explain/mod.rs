@@ -1,7 +1,7 @@
 //! What the words of the product mean: kinds and fields, problem codes, why a change is held back, exit codes.
 //!
-//! In: what a person typed. Out: what there is to say about it, as a value that serializes, and as text. Fields come from
-//! the JSON Schemas, codes from `manifest/codes.rs`: nothing is written down a second time. Pure.
+//! In: what a person typed. Out: what there is to say about it, as a value that serializes, and as text. Fields come
+//! from the JSON Schemas, codes from `manifest/codes.rs`: nothing is written down a second time. Pure.
 //!
 //! ```text
 //! mod.rs     topic -> Explained, or what was perhaps meant        fields.rs   a path through a schema

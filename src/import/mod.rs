@@ -1,12 +1,12 @@
 //! VMs that nobody manages, as manifests: what `import` prints.
 //!
 //! In: one endpoint's answer, the tiers that serve it, and what is taken already. Out: a manifest for each VM, with the
-//! `adopt` that takes it over, and for each VM left out the reason. Nothing is decided about the VM itself: the plan does
-//! that. Pure.
+//! `adopt` that takes it over, and for each VM left out the reason. Nothing is decided about the VM
+//! itself: the plan does that. Pure.
 //!
-//! A manifest says what is there, so that the plan after the adoption has nothing to do: what would differ (a name that is
-//! no key, a NIC that is disconnected) is named in `ignoreDrift`. It holds no MAC, since the mark remembers those, no
-//! power, since a VM is then left as it is, and nothing secret.
+//! A manifest says what is there, so that the plan after the adoption has nothing to do: what would differ (a name that
+//! is no key, a NIC that is disconnected) is named in `ignoreDrift`. It holds no MAC, since the mark remembers those,
+//! no power, since a VM is then left as it is, and nothing secret.
 //!
 //! ```text
 //! mod.rs   which VMs, and what becomes of each      naming.rs  keys: the VM's name where that is one, always the same

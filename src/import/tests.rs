@@ -56,7 +56,7 @@ impl Site {
 }
 
 fn compiled(text: &str) -> Desired {
-    let text = SourceText { path: Arc::from("a.yaml"), bytes: text.as_bytes().to_vec() };
+    let text = SourceText { path: Arc::from("a.yaml"), bytes: text.as_bytes().into() };
     let compiled = compile(Revision::default(), &[text]);
     compiled.desired.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
 }

@@ -9,8 +9,8 @@ pub(super) struct Words<'a> {
     pub tier: &'a Tier,
     /// A network for each NIC, in slot order.
     pub nics: Vec<String>,
-    /// A storage for each disk, in slot order: `None` for the placement's; `Err`: what it lies on has no word. That is no
-    /// reason to leave the VM out, since where a disk lies counts only when it is made.
+    /// A storage for each disk, in slot order: `None` for the placement's; `Err`: what it lies on has no word. That is
+    /// no reason to leave the VM out, since where a disk lies counts only when it is made.
     pub disks: Vec<Result<Option<String>, String>>,
 }
 

@@ -164,8 +164,8 @@ impl Noted {
     }
 }
 
-/// Adds one destroy, once per VM and kind in any 24 hours: a retire that fails and is tried again is one destroy, and so is
-/// a delete with the retire that it includes.
+/// Adds one destroy, once per VM and kind in any 24 hours: a retire that fails and is tried again is one destroy, and
+/// so is a delete with the retire that it includes.
 async fn count_destroy(connection: &mut sqlx::SqliteConnection, destroyed: &Destroyed) -> Result<(), JournalError> {
     let at = destroyed.at.as_second();
     if destroyed.deleted {

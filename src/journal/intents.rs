@@ -41,8 +41,8 @@ impl Intent<'_> {
         let deleted = action == Action::Delete && self.call.destroys;
         let because = |kind| self.step.reasons.iter().any(|reason| reason.because == kind);
         let after_retire = action == Action::Delete && because(Because::GraceOver);
-        // With graceDays 0 the delete includes the retire, and counts from its first call on like one: were it cut short
-        // there, what is left would look like a delete whose retire was counted long ago.
+        // With graceDays 0 the delete includes the retire, and counts from its first call on like one: were it cut
+        // short there, what is left would look like a delete whose retire was counted long ago.
         if after_retire && !deleted {
             return None;
         }
@@ -78,8 +78,8 @@ impl Journal {
         }
     }
 
-    /// Is the end of the last call for this VM not on record? A later look at the VM may have closed its intent, but what
-    /// was seen then may not have been the end.
+    /// Is the end of the last call for this VM not on record? A later look at the VM may have closed its intent, but
+    /// what was seen then may not have been the end.
     pub async fn is_unsettled(&self, endpoint: &EndpointName, key: &VmKey) -> Result<bool, JournalError> {
         let mut database = match &self.store {
             Store::Memory(memory) => return Ok(memory.is_unsettled(endpoint, key)),

@@ -1,9 +1,9 @@
-//! The last inventories, held in memory as the file has them: they are asked for several times in each cycle of `serve`,
-//! and hardly ever move.
+//! The last inventories, held in memory as the file has them: they are asked for several times in each cycle of
+//! `serve`, and hardly ever move.
 //!
-//! SQLite counts what other connections commit (`PRAGMA data_version`), so that what another process writes is read again
-//! and nothing else is. Around a write of ours the copy counts as unread, so that a write which is cut short leaves no copy
-//! of what is not in the file.
+//! SQLite counts what other connections commit (`PRAGMA data_version`), so that what another process writes is read
+//! again and nothing else is. Around a write of ours the copy counts as unread, so that a write which is cut short
+//! leaves no copy of what is not in the file.
 //!
 //! ```text
 //! inventories + last_vms + witnessed --read once--> Kept --merged()--> what a plan needs of the past
@@ -18,7 +18,7 @@ use sqlx::SqliteConnection;
 use super::memory::{damaged, time};
 use super::{JournalError, failed};
 use crate::manifest::SourceText;
-use crate::model::{EndpointName, OwnId};
+use crate::model::{EndpointName, OwnId, Revision};
 use crate::plan::{LastInventory, LastVm, memory};
 
 /// How often what is old is looked for: it is kept for months.
@@ -39,8 +39,9 @@ pub(super) struct Kept {
     witnessed: Witnessed,
     merged: Option<Inventories>,
     forgot: Option<Timestamp>,
-    /// Of the last good revision, which only the one `serve` writes; `None`: not known.
-    texts: Option<Arc<[SourceText]>>,
+    /// The last good revision as this process last wrote or read it; another may have written
+    /// another since. `None`: not known.
+    texts: Option<(Revision, Arc<[SourceText]>)>,
 }
 
 impl Kept {
@@ -119,14 +120,14 @@ impl Kept {
         dropped
     }
 
-    /// The texts of the last good revision, which are not known from now on.
-    pub(super) fn texts(&mut self) -> Option<Arc<[SourceText]>> {
-        self.texts.take()
+    /// The texts of the last good revision, if it is this one; they are not known from now on.
+    pub(super) fn texts_of(&mut self, revision: Option<&str>) -> Option<Arc<[SourceText]>> {
+        self.texts.take().filter(|(known, _)| revision == Some(&known.0)).map(|(_, texts)| texts)
     }
 
-    /// They are these.
-    pub(super) fn texts_are(&mut self, texts: Arc<[SourceText]>) {
-        self.texts = Some(texts);
+    /// It is this one, with these.
+    pub(super) fn texts_are(&mut self, revision: Revision, texts: Arc<[SourceText]>) {
+        self.texts = Some((revision, texts));
     }
 
     /// Is it time to look for what is old?

@@ -54,8 +54,15 @@ impl Lock {
 
     /// Does a `serve` hold its lock now? Looks without taking it for long, so that one which starts meanwhile gets it.
     pub fn is_serving(state_dir: &Path) -> bool {
-        let Ok(file) = File::open(state_dir.join("serve.lock")) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        Self::who_serves(state_dir).is_some()
+    }
+
+    /// The same, and which process it is, where that is known: one that took the lock this
+    /// moment has yet to write it down.
+    pub fn who_serves(state_dir: &Path) -> Option<Option<u32>> {
+        let mut file = File::open(state_dir.join("serve.lock")).ok()?;
+        let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        held.then(|| written_in(&mut file)?.parse().ok())
     }
 
     /// Takes `change.lock`, waiting up to 30 s for whoever has it.
@@ -96,11 +103,16 @@ fn try_take(state_dir: &Path, path: &Path) -> Result<Result<Lock, String>, Journ
             Ok(Ok(Lock { _file: file }))
         }
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = (&file).take(20).read_to_string(&mut text);
-            let known = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            Ok(Err(if known { format!(" (process {text})") } else { String::new() }))
+            Ok(Err(written_in(&mut file).map(|process| format!(" (process {process})")).unwrap_or_default()))
         }
         Err(TryLockError::Error(source)) => Err(failed("take the lock")(source)),
     }
+}
+
+/// The process that a lock file names; not to be relied on but while its lock is held.
+fn written_in(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    let _ = file.take(20).read_to_string(&mut text);
+    let known = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    known.then_some(text)
 }

@@ -248,7 +248,7 @@ async fn count_owned(
 ) -> Result<(), JournalError> {
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for vm in all.values().flat_map(|last| last.vms.iter()) {
-        if let Some(owned) = &vm.owned {
+        if let Some(owned) = vm.owned.as_ref().filter(|owned| !owned.unfinished) {
             *counts.entry(owned.tier.as_str().to_owned()).or_default() += 1;
         }
     }

@@ -1,8 +1,8 @@
 //! The durable record in stateDir: what was about to be sent, how it ended, what was there, what was destroyed.
 //!
 //! One SQLite file, `journal.db`, in WAL mode with `synchronous=FULL`: an intent that was recorded survives a power
-//! failure. Several processes may hold it open (`serve`, and a `plan` beside it); each statement or transaction stands on
-//! its own. It is a memory, not an authority: what it remembers may forbid, never permit (DESIGN section 6).
+//! failure. Several processes may hold it open (`serve`, and a `plan` beside it); each statement or transaction stands
+//! on its own. It is a memory, not an authority: what it remembers may forbid, never permit (DESIGN section 6).
 //!
 //! No secret gets in here: a [`crate::provider::Call`] holds none by contract, inventories are kept as ids, names and
 //! what our mark says, and a revision's texts only when no manifest holds user data inline (see `revision.rs`).
@@ -41,7 +41,7 @@ use together::Queue;
 
 pub use intents::Intent;
 pub use locks::{CHANGE_WAIT, Lock};
-pub use revision::GoodRevision;
+pub use revision::{GoodRevision, ReadFrom};
 pub use volatile::Volatile;
 
 /// How long a statement waits for another process's transaction. Transactions here take milliseconds.

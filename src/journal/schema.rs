@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::{JournalError, failed};
 
 /// One script per version; the n-th leads from version n to n + 1. Never edit one that was released: add another.
-const VERSIONS: [&str; 4] = [
+const VERSIONS: [&str; 5] = [
     "
 BEGIN IMMEDIATE;
 CREATE TABLE intents (
@@ -109,8 +109,8 @@ INSERT INTO whole_memory (only, at) SELECT 1, max(taken_at) FROM inventories HAV
 PRAGMA user_version = 3;
 COMMIT;
 ",
-    // A row for each VM and for each text, so that only those that moved are written; `copy` counts the entries of one id
-    // (a replica). And open intents are found without looking at those of the last months.
+    // A row for each VM and for each text, so that only those that moved are written; `copy` counts the entries of one
+    // id (a replica). And open intents are found without looking at those of the last months.
     "
 BEGIN IMMEDIATE;
 CREATE TABLE last_vms (
@@ -140,6 +140,13 @@ BEGIN
     UPDATE intents SET ended = 1 WHERE id = NEW.intent;
 END;
 PRAGMA user_version = 4;
+COMMIT;
+",
+    // Which source the last good revision was read from: an apply of another one's must not take its place.
+    "
+BEGIN IMMEDIATE;
+ALTER TABLE good_revision ADD COLUMN source TEXT;
+PRAGMA user_version = 5;
 COMMIT;
 ",
 ];
@@ -210,5 +217,6 @@ mod tests {
         assert_eq!(history.open_intents.iter().map(|open| open.key.to_string()).collect::<Vec<_>>(), ["app/open"]);
         let good = journal.good_revision().await.unwrap().unwrap();
         assert_eq!((good.revision.0.as_str(), good.texts.len(), &*good.texts[1].bytes), ("r1", 2, &b"two"[..]));
+        assert_eq!(good.source, None);
     }
 }

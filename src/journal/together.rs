@@ -1,12 +1,13 @@
-//! Writes that wait for each other are committed together: a commit takes as long as the disk takes, whether it holds the
-//! intent of one step or of all eight that run on an endpoint.
+//! Writes that wait for each other are committed together: a commit takes as long as the disk takes, whether it holds
+//! the intent of one step or of all eight that run on an endpoint.
 //!
 //! ```text
 //! write(entry): in the queue --> the connection --> is ours written by now? else: all that wait, in one transaction
 //! ```
 //!
-//! Nobody is answered before the commit that holds its entry, and entries are written in the order they came in. Should a
-//! transaction of several fail, each is tried by itself: what is wrong with one entry must not stop the others' steps.
+//! Nobody is answered before the commit that holds its entry, and entries are written in the order they
+//! came in. Should a transaction of several fail, each is tried by itself: what is wrong with one entry
+//! must not stop the others' steps.
 
 use std::sync::{Mutex, PoisonError};
 

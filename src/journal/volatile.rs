@@ -170,7 +170,9 @@ impl Volatile {
 
     pub(super) fn keep_revision(&self, revision: Option<GoodRevision>) {
         let mut tables = self.lock();
-        let same = |kept: &GoodRevision| revision.as_ref().is_some_and(|new| new.revision == kept.revision);
+        let same = |kept: &GoodRevision| {
+            revision.as_ref().is_some_and(|new| new.revision == kept.revision && new.source == kept.source)
+        };
         if !tables.good_revision.as_ref().is_some_and(same) {
             tables.good_revision = revision;
         }
@@ -217,7 +219,7 @@ impl Tables {
     fn count_owned(&mut self, now: Timestamp) {
         let mut counts: BTreeMap<TierName, u32> = self.owned.keys().map(|tier| (tier.clone(), 0)).collect();
         for vm in self.last_inventories().values().flat_map(|last| last.vms.iter()) {
-            if let Some(owned) = &vm.owned {
+            if let Some(owned) = vm.owned.as_ref().filter(|owned| !owned.unfinished) {
                 *counts.entry(owned.tier.clone()).or_default() += 1;
             }
         }

@@ -15,8 +15,8 @@
 //! - {operation: ReconfigVM_Task, effect: {failTask: {fault: GenericVmConfigFault, message: "disk on fire"}}}
 //! ```
 //!
-//! Some effects describe a state rather than a call and need only a target: `hide`, `unsetConfig`, `ignoreShutdown`, and
-//! `deny` without an operation. They hold while they are in force, whatever `from`, `times` and `percent` say.
+//! Some effects describe a state rather than a call and need only a target: `hide`, `unsetConfig`, `ignoreShutdown`,
+//! and `deny` without an operation. They hold while they are in force, whatever `from`, `times` and `percent` say.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,7 +85,8 @@ pub enum Effect {
     /// It is done, and the connection closed instead of a reply.
     LoseReply,
     /// The account lacks this right. With an operation: that call is refused. Without one: every call that needs the
-    /// right is refused, and it is missing when rights are asked for; `System.Read` on a VM makes its properties missing.
+    /// right is refused, and it is missing when rights are asked for; `System.Read` on a VM
+    /// makes its properties missing.
     Deny(String),
     /// The connection is closed before anything is done.
     Drop,

@@ -1,5 +1,5 @@
-//! The listener under every front: TLS with a self-signed certificate whose pin the caller knows, handshakes in their own
-//! tasks, and connections that can be cut. WS-Management also listens without TLS, as its messages are sealed.
+//! The listener under every front: TLS with a self-signed certificate whose pin the caller knows, handshakes in their
+//! own tasks, and connections that can be cut. WS-Management also listens without TLS, as its messages are sealed.
 //!
 //! A cut connection fails on the next read or write, before another byte leaves: that is how a reply is lost. HTTP/1.1
 //! alone is offered: with it one connection carries one call, so that a cut loses exactly one.

@@ -100,7 +100,8 @@ impl Record {
     }
 
     /// From now on tells `listener` of each call: after it was done and before its reply, or the cut that stands for
-    /// one, can be noticed by the client. The call waits for the listener, so it should be quick. Replaces the one before.
+    /// one, can be noticed by the client. The call waits for the listener, so it should be
+    /// quick. Replaces the one before.
     pub fn listen(&self, listener: impl Fn(&CallRecord) + Send + Sync + 'static) {
         self.lock().listener = Listener(Some(Arc::new(listener)));
     }

@@ -83,8 +83,8 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// Leading spaces; `None` for a blank line. A tab, which YAML forbids there, counts as deep: such a line is more likely a
-/// slip inside what stands above it than a field of its own.
+/// Leading spaces; `None` for a blank line. A tab, which YAML forbids there, counts as deep: such a line is more likely
+/// a slip inside what stands above it than a field of its own.
 fn indent(line: &[u8]) -> Option<usize> {
     let spaces = line.iter().position(|byte| !byte.is_ascii_whitespace())?;
     Some(if line[..spaces].contains(&b'\t') { spaces + 1000 } else { spaces })

@@ -10,62 +10,80 @@ use std::sync::Arc;
 use super::SourceText;
 use super::check::{Known, KnownTier};
 use super::codes;
-use super::read::Documents;
 use super::report::{Place, Report};
 use super::schema::{
     AdoptSpec, At, CloudInitSpec, DiskEntry, ImageEntry, InstanceTypeManifest, NetworkEntry, NicEntry, PlacementSpec,
     PriceSpec, ShutdownSpec, StorageEntry, VmManifest, Written,
 };
-use super::tree::Spot;
 use crate::model::{
     Adopt, CloudInit, DiskSpec, ImageTarget, Money, NetworkTarget, NicSpec, Origin, Placement, Price, Shutdown,
-    SyncPolicy, Tier, TierName, VmKey, VmSpec, Words,
+    SyncPolicy, Tier, TierName, VmSpec, Words,
 };
 
-/// Completes every tier and VM.
-pub fn resolve(
-    documents: &Documents,
-    known: &Known<'_>,
-    texts: &[&SourceText],
-    report: &mut Report,
-) -> (BTreeMap<TierName, Tier>, BTreeMap<VmKey, VmSpec>) {
-    let origin = |file: u32, spot: Spot| Origin {
-        path: texts.get(file as usize).map(|text| text.path.clone()).unwrap_or_default(),
-        line: spot.line,
-        column: spot.column,
-    };
-    if report.has_errors() {
-        return (BTreeMap::new(), BTreeMap::new());
-    }
+/// Completes every tier.
+pub(super) fn tiers(known: &Known<'_>, texts: &[&SourceText], report: &mut Report) -> BTreeMap<TierName, Tier> {
     let mut tiers = BTreeMap::new();
     for known in known.tiers.values() {
         let Some(name) = &known.written.manifest.metadata.name else { continue };
-        match tier(known, origin(known.written.file, name.spot)) {
+        let place = Place { file: known.written.file, spot: name.spot };
+        match tier(known, origin(place, texts)) {
             Some(tier) => {
                 tiers.insert(tier.name.clone(), tier);
             }
-            None => unresolved(Place { file: known.written.file, spot: name.spot }, report),
+            None => unresolved(place, report),
         }
     }
-    let mut vms = Vec::with_capacity(documents.vms.len());
-    let mut shared = Shared::default();
-    for written in &documents.vms {
+    tiers
+}
+
+/// Completes these VMs, in their order.
+pub(super) fn vms(
+    written: &[Written<VmManifest>],
+    known: &Known<'_>,
+    texts: &[&SourceText],
+    (shared, report): (&mut Shared, &mut Report),
+) -> Vec<Arc<VmSpec>> {
+    let mut vms = Vec::with_capacity(written.len());
+    for written in written {
         let spot = written.manifest.metadata.name.as_ref().map(|name| name.spot).unwrap_or_default();
-        match vm(written, known, origin(written.file, spot), &mut shared) {
-            Some(vm) => vms.push((vm.key.clone(), vm)),
-            None => unresolved(Place { file: written.file, spot }, report),
+        let place = Place { file: written.file, spot };
+        match vm(written, known, origin(place, texts), shared) {
+            Some(vm) => vms.push(Arc::new(vm)),
+            None => unresolved(place, report),
         }
     }
-    // Collected at once, a map is packed full; grown one by one in no order, a third of it stays empty.
-    (tiers, vms.into_iter().collect())
+    vms
+}
+
+fn origin(place: Place, texts: &[&SourceText]) -> Origin {
+    let Place { file, spot } = place;
+    let path = texts.get(file as usize).map(|text| text.path.clone()).unwrap_or_default();
+    Origin { path, line: spot.line, column: spot.column }
 }
 
 /// What many VMs say alike is kept once.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     labels: BTreeSet<Arc<BTreeMap<String, String>>>,
     ignored: BTreeSet<Arc<BTreeSet<String>>>,
     words: Words,
+}
+
+impl Shared {
+    /// What this VM says is the one copy from now on, of what nobody said before it.
+    pub(super) fn take_up(&mut self, vm: &VmSpec) {
+        if !self.labels.contains(&vm.labels) {
+            self.labels.insert(Arc::clone(&vm.labels));
+        }
+        if !self.ignored.contains(&vm.ignore_drift) {
+            self.ignored.insert(Arc::clone(&vm.ignore_drift));
+        }
+        self.words.take_up(vm.key.shared_project());
+        let of_disks = vm.disks.iter().flat_map(|disk| [Some(&disk.name), disk.storage.as_ref()]);
+        let of_nics = vm.nics.iter().flat_map(|nic| [Some(&nic.name), Some(&nic.network)]);
+        let words = of_disks.chain(of_nics).chain([vm.instance_type.as_ref(), vm.image.as_ref()]);
+        words.flatten().for_each(|word| self.words.take_up(word));
+    }
 }
 
 /// The one copy of a value.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
+use super::ahead;
 use super::codes;
 use super::report::{Place, Report};
 
@@ -85,6 +86,11 @@ pub struct Tree<'t> {
 
 /// Reads the documents of a text, up to the first thing that cannot be read past.
 pub fn parse<'t>(file: u32, text: &'t str, report: &mut Report) -> Tree<'t> {
+    read(file, ahead::enough(text), report).0
+}
+
+/// The same of exactly this text, however far the scanner reads ahead in it; and why reading stopped before its end.
+pub(super) fn read<'t>(file: u32, text: &'t str, report: &mut Report) -> (Tree<'t>, Option<Stop>) {
     let mut builder = Builder {
         file,
         stack: Vec::new(),
@@ -96,22 +102,31 @@ pub fn parse<'t>(file: u32, text: &'t str, report: &mut Report) -> Tree<'t> {
     };
     // Tag handles (`%TAG`) last for one document, so no tag is kept.
     let mut parser = Parser::<StrInput<'t>>::new_from_str(text);
-    let mut cut = false;
+    let mut stop = None;
     while let Some(next) = parser.next_event() {
         let taken = match next {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => Err(builder.syntax(&error)),
         };
-        if taken.is_err() {
-            cut = true;
+        if let Err(reason) = taken {
+            stop = Some(reason);
             break;
         }
     }
-    Tree { documents: builder.documents, cut }
+    (Tree { documents: builder.documents, cut: stop.is_some() }, stop)
 }
 
-/// Reading this file stops here; the reason is in the report.
-struct Stop;
+/// Reading this file stops here; what to tell of it is in the report.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// One of our limits: whatever follows, the text is refused.
+    Limit,
+    /// The scanner or its parser could not go on.
+    Syntax {
+        /// Characters before the place.
+        before: usize,
+    },
+}
 
 /// A collection that is not closed yet.
 struct Open<'t> {
@@ -176,18 +191,18 @@ impl<'t> Builder<'t, '_> {
         if matches!(self.stack.last(), Some(Open { content: Content::Mapping { key: None, .. }, .. })) {
             self.error(spot, codes::KEY_NOT_TEXT, "a key must be text, not a list or a mapping")
                 .hint("quote it if it begins with `[` or `{`");
-            return Err(Stop);
+            return Err(Stop::Limit);
         }
         if self.stack.len() >= MAX_DEPTH {
             self.too_deep(spot);
-            return Err(Stop);
+            return Err(Stop::Limit);
         }
         self.stack.push(Open { spot, anchor, height: 0, content });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Stop> {
-        let Some(Open { spot, anchor, height, content }) = self.stack.pop() else { return Err(Stop) };
+        let Some(Open { spot, anchor, height, content }) = self.stack.pop() else { return Err(Stop::Limit) };
         let value = match content {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping { mut entries, mut broken, .. } => {
@@ -204,7 +219,7 @@ impl<'t> Builder<'t, '_> {
         if self.nodes > MAX_NODES {
             self.error(node.spot, codes::TOO_MANY_VALUES, format!("more than {MAX_NODES} values in one document"))
                 .hint("split it into several documents");
-            return Err(Stop);
+            return Err(Stop::Limit);
         }
         if anchor > 0 {
             // The copy kept for aliases counts too, or nested anchors alone would multiply the text.
@@ -225,7 +240,7 @@ impl<'t> Builder<'t, '_> {
                 (None, Node { spot, value: Value::Scalar { text, .. } }) => *key = Some(Key { spot, text }),
                 (None, Node { spot, .. }) => {
                     self.error(spot, codes::KEY_NOT_TEXT, "a key must be text, not a list or a mapping");
-                    return Err(Stop);
+                    return Err(Stop::Limit);
                 }
                 (Some(key), _) if key.text == "<<" => {
                     *broken = true;
@@ -241,13 +256,13 @@ impl<'t> Builder<'t, '_> {
     fn alias(&mut self, anchor: usize, spot: Spot) -> Result<(), Stop> {
         let Some(Anchored { node, height, weight }) = self.anchors.get(&anchor) else {
             self.error(spot, codes::ALIAS, "this alias stands inside its own anchor, or in another document");
-            return Err(Stop);
+            return Err(Stop::Limit);
         };
         let (node, height, weight) = (node.clone(), *height, *weight);
         self.spend(weight, spot)?;
         if self.stack.len() + height > MAX_DEPTH {
             self.too_deep(spot);
-            return Err(Stop);
+            return Err(Stop::Limit);
         }
         self.node(node, 0, height)
     }
@@ -259,7 +274,7 @@ impl<'t> Builder<'t, '_> {
         }
         self.error(spot, codes::TOO_MANY_ALIASES, "the anchors and aliases of this file expand to too much")
             .hint("share values by an instance type or the tier's defaults instead");
-        Err(Stop)
+        Err(Stop::Limit)
     }
 
     /// Keeps the first of each key; true if there was a second.
@@ -315,13 +330,13 @@ impl<'t> Builder<'t, '_> {
         // The scanner gives up at 256 levels of flow brackets before our own count sees them.
         if error.info() == "recursion limit exceeded" {
             self.too_deep(spot);
-        } else {
-            let problem = self.error(spot, codes::SYNTAX, format!("not valid YAML: {}", error.info()));
-            if error.info().contains('\t') || error.info().contains("tab") {
-                problem.hint("indent with spaces, never with tabs");
-            }
+            return Stop::Limit;
         }
-        Stop
+        let problem = self.error(spot, codes::SYNTAX, format!("not valid YAML: {}", error.info()));
+        if error.info().contains('\t') || error.info().contains("tab") {
+            problem.hint("indent with spaces, never with tabs");
+        }
+        Stop::Syntax { before: at.index() }
     }
 
     fn error(

@@ -1,8 +1,8 @@
 //! Reading a mark in the exact form we write it, without copying anything.
 //!
-//! Nearly every VM of a large fleet is as applied, and its mark is byte for byte what [`super::write`] made: then a walk
-//! over the text says all there is to know, several times faster than building a [`super::Mark`]. Whatever is not in that
-//! form (another order, white space, escapes, work pending, a retired VM) is `None` here, and read in full.
+//! Nearly every VM of a large fleet is as applied, and its mark is byte for byte what [`super::write`] made: then a
+//! walk over the text says all there is to know, several times faster than building a [`super::Mark`]. Whatever is not
+//! in that form (another order, white space, escapes, work pending, a retired VM) is `None` here, and read in full.
 //!
 //! Invariant: what is told here is what [`super::parse`] would say of the same text. Tests compare the two.
 
@@ -137,8 +137,8 @@ impl<'a> Walk<'a> {
         Some(Protection { prevent_destroy, on_remove, prune, grace_days, delete_disks, shutdown })
     }
 
-    /// Goes over an object, calling `each` at each value; says how many there were. Names must ascend, as they do in what
-    /// we write: a name given twice is not our form.
+    /// Goes over an object, calling `each` at each value; says how many there were. Names must ascend, as they do in
+    /// what we write: a name given twice is not our form.
     pub fn object(&mut self, mut each: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<usize> {
         self.literal("{")?;
         let mut count = 0;

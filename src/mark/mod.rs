@@ -1,8 +1,8 @@
 //! The mark on a VM: identity, ownership, protection, and what was last applied (DESIGN section 5).
 //!
 //! There is no state file: what belongs to a VM stands on the VM, as one versioned JSON value. Providers carry the text
-//! to and from the hypervisor and never look inside; this module reads, writes and judges it. A mark that cannot be read
-//! is not ours to guess about: the VM is then left alone and said so.
+//! to and from the hypervisor and never look inside; this module reads, writes and judges it. A mark that cannot be
+//! read is not ours to guess about: the VM is then left alone and said so.
 
 mod canon;
 mod identity;
@@ -125,8 +125,8 @@ pub struct MarkedDisk {
     /// File of a detached disk, to attach it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Its file is on its way to being deleted; written before the disk is taken off, where that takes more than one call.
-    /// Whoever comes after a crash deletes a detached disk that says so, and no other.
+    /// Its file is on its way to being deleted; written before the disk is taken off, where that takes more than one
+    /// call. Whoever comes after a crash deletes a detached disk that says so, and no other.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleting: bool,
 }

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{Bytes, EndpointName, OwnId, Secret, Tier, TierName, VmKey};
 
 /// A whole desired state: the outcome of reading one revision without an error.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Desired {
     /// Which revision of the source this is.
     pub revision: Revision,
     /// Tiers by name.
     pub tiers: BTreeMap<TierName, Tier>,
-    /// VMs by key.
-    pub vms: BTreeMap<VmKey, VmSpec>,
+    /// VMs by key; shared by all revisions in which they are the same.
+    pub vms: BTreeMap<VmKey, Arc<VmSpec>>,
 }
 
 /// Names one state of the source: for a folder, a digest over paths and contents; later a commit id.

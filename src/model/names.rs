@@ -128,6 +128,11 @@ impl VmKey {
         Self { project: words.one(&self.project), ..self }
     }
 
+    /// The project part, to be shared.
+    pub fn shared_project(&self) -> &Arc<str> {
+        &self.project
+    }
+
     /// The project part.
     pub fn project(&self) -> &str {
         &self.project

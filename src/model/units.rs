@@ -172,10 +172,11 @@ impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
-        use std::fmt::Write as _;
+        const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        // By hand: all files of a source are named so, each time it is read.
         let mut hex = String::with_capacity(64);
         for byte in sha2::Sha256::digest(bytes) {
-            let _ = write!(hex, "{byte:02x}");
+            hex.extend([byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]));
         }
         Self(hex)
     }

@@ -9,6 +9,13 @@ use std::sync::Arc;
 pub struct Words(BTreeSet<Arc<str>>);
 
 impl Words {
+    /// This text is the one copy from now on, if there is none yet.
+    pub fn take_up(&mut self, text: &Arc<str>) {
+        if !self.0.contains(text) {
+            self.0.insert(Arc::clone(text));
+        }
+    }
+
     /// The one copy of this text. Meant for texts that come again: each is kept as long as `self`.
     pub fn one(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.0.get(text) {

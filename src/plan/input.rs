@@ -200,6 +200,9 @@ pub struct LastOwned {
     /// Image name at creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// It was still being made: no VM of its tier yet, so that a create cut short does not raise a limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
 }
 
 /// One destroy that we did.

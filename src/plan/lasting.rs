@@ -1,7 +1,7 @@
 //! How long a plan stands when nothing that it was made from moves but the time.
 //!
-//! `serve` need not plan again what nobody changed, but some of what a plan says, time alone changes. All of that is named
-//! here, and a property test plans again at the end of what this says, for any input:
+//! `serve` need not plan again what nobody changed, but some of what a plan says, time alone changes. All of that is
+//! named here, and a property test plans again at the end of what this says, for any input:
 //!
 //! - grace days that end: a retired VM is deleted then;
 //! - an intent without an outcome, which after a day is taken for lost: at any moment, since little is known of it;

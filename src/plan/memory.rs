@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
 use super::pairing::{Pairs, pair};
+use super::{Operation, Step};
 use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
 use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
@@ -105,7 +106,7 @@ fn as_seen(vm: &ObservedVm, before: Option<&LastVm>, installation: &str) -> Last
     let known = before.and_then(|before| before.owned.clone());
     let owned = match mark::judge(vm, installation) {
         Standing::Ours(mark) => Some(newest(owned(&mark), known)),
-        Standing::Unfinished { mark: Some(mark), .. } => Some(owned(&mark)),
+        Standing::Unfinished { mark: Some(mark), .. } => Some(LastOwned { unfinished: true, ..owned(&mark) }),
         Standing::Foreign(_) | Standing::Clone(_) => None,
         Standing::NoMark | Standing::Unfinished { mark: None, .. } | Standing::Unreadable(_) | Standing::Unknown(_) => {
             known
@@ -122,6 +123,7 @@ fn owned(mark: &Mark) -> LastOwned {
         generation: mark.generation,
         disks: mark.disks.keys().cloned().collect(),
         image: mark.applied.as_ref().and_then(|applied| applied.image.clone()),
+        unfinished: false,
     }
 }
 
@@ -147,6 +149,21 @@ fn carried(vm: &LastVm, read: Option<&Missing>) -> Option<LastVm> {
 /// `None`: it is not ours.
 pub fn witness(vm: &ObservedVm, installation: &str) -> Option<LastVm> {
     Some(as_seen(vm, None, installation)).filter(|seen| seen.owned.is_some())
+}
+
+/// What is kept of a VM that a step has just begun to make: its mark may not be on it yet. `None`: the step makes none.
+pub fn made(step: &Step, own_id: &OwnId, handle: &str) -> Option<LastVm> {
+    let order = step.operations.iter().find_map(|operation| match operation {
+        Operation::Create(order) => Some(order),
+        _ => None,
+    })?;
+    Some(LastVm {
+        id: own_id.clone(),
+        handle: handle.into(),
+        name: order.name.to_string(),
+        owned: Some(LastOwned { unfinished: true, ..owned(&order.mark) }),
+        missing_once: false,
+    })
 }
 
 /// Adds what was seen since to a last inventory: until the next one these VMs are known too, so that one which is not

@@ -13,6 +13,7 @@
 
 pub mod census;
 pub mod cost;
+mod halves;
 pub mod input;
 mod lasting;
 pub mod memory;
@@ -390,6 +391,13 @@ pub enum BlockCode {
     ObserveOnly,
     /// The placement, image, network or storage named by the tier is not there.
     TargetMissing,
+}
+
+impl BlockCode {
+    /// Does it only say that nobody knows what is there?
+    pub const fn is_unknown(self) -> bool {
+        matches!(self, Self::EndpointUnknown | Self::VmUnknown)
+    }
 }
 
 /// Cost per month in one currency.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Step;
 use crate::model::VmKey;
 
-/// Orders steps for execution. Each step's `depends_on` must name steps of this very plan; a cycle (manifests have none)
-/// is broken at the smallest key, so that no step is ever lost.
+/// Orders steps for execution. Each step's `depends_on` must name steps of this very plan; a cycle (manifests have
+/// none) is broken at the smallest key, so that no step is ever lost.
 pub fn order(steps: Vec<Step>) -> Vec<Step> {
     let (mut last, mut first): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| step.action.is_destroy());
     last.sort_by(|a, b| a.key.cmp(&b.key));

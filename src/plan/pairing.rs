@@ -6,8 +6,8 @@ use crate::model::{ObservedVm, OwnId};
 /// A last inventory and a listing, side by side.
 #[derive(Debug, Default)]
 pub(super) struct Pairs<'a> {
-    /// What the last inventory knew of each listed VM, by its position. Two entries of one id (a replica) are both known
-    /// by it.
+    /// What the last inventory knew of each listed VM, by its position. Two entries of one id (a
+    /// replica) are both known by it.
     pub known: Vec<Option<&'a LastVm>>,
     /// What it knew that is not listed, in id order.
     pub missing: Vec<&'a LastVm>,

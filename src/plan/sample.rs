@@ -257,7 +257,7 @@ impl World {
             desired: Desired {
                 revision: Revision("r1".to_owned()),
                 tiers: BTreeMap::from([(tier.name.clone(), tier)]),
-                vms: specs.iter().map(|spec| (spec.key.clone(), spec.clone())).collect(),
+                vms: specs.iter().map(|spec| (spec.key.clone(), Arc::new(spec.clone()))).collect(),
             },
             source: SourceTrust::Settled,
             inventory: Inventory::default(),
@@ -329,11 +329,11 @@ impl World {
     }
 
     pub fn spec(&mut self, name: &str) -> &mut VmSpec {
-        self.desired.vms.get_mut(&key(name)).unwrap()
+        Arc::make_mut(self.desired.vms.get_mut(&key(name)).unwrap())
     }
 
     pub fn want(&mut self, spec: VmSpec) {
-        self.desired.vms.insert(spec.key.clone(), spec);
+        self.desired.vms.insert(spec.key.clone(), Arc::new(spec));
     }
 
     /// The manifest is removed from Git.

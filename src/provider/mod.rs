@@ -15,6 +15,7 @@
 //! - Nothing foreign on a VM (annotation, tags, other extra configuration) MUST change.
 //! - No secret MUST appear in an error, a log or a [`Call`].
 
+mod announced;
 mod cloud_init;
 pub mod hyperv;
 mod password;
@@ -106,6 +107,10 @@ pub struct Order<'a> {
 pub trait Recorder: Send + Sync {
     /// Called just before a mutating call; records the intent durably. `Err`: do not send it.
     async fn before(&self, call: &Call) -> Result<IntentId, Halt>;
+
+    /// Called by a create as soon as it knows its VM by its own id, before its next call: from then on an answer that lacks
+    /// the VM makes it unknown, never absent. `handle` is what [`ObservedVm::handle`] will be.
+    async fn made(&self, own_id: &OwnId, handle: &str) -> Result<(), Halt>;
 
     /// Called once the outcome is known. An unclear outcome is not told: the intent stays open.
     async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt>;
@@ -228,6 +233,11 @@ pub enum ErrorKind {
     /// An answer that makes no sense.
     Unexpected,
 }
+
+/// What a person does about a detached disk that is to be attached again and is not there any more. (The mark goes on
+/// naming it, for the day that it comes back; so its name would lead there again.)
+pub(crate) const DISK_IS_GONE: &str =
+    "bring it back from a backup, or give the disk another name in the manifest to have a new, empty one";
 
 /// What to do after a [`ProviderError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! One cycle: a plan of what is known now, told to status and log, and the steps of it that may begin.
 //!
-//! A plan is made whenever something that it rests on has changed: an answer that says something new, another revision in
-//! force, a source that settled, time itself (`standing.rs`: all of it, by name). It rests on the latest answer of each endpoint; one that has none (it is being changed, or has
-//! yet to answer) is unreachable so far. Nothing is begun from a plan that is older than anybody's last change: see
-//! [`Reconciler::begin_steps`].
+//! A plan is made whenever something that it rests on has changed: an answer that says something new, another revision
+//! in force, a source that settled, time itself (`standing.rs`: all of it, by name). It rests on the latest answer of
+//! each endpoint; one that has none (it is being changed, or has yet to answer) is unreachable so far. Nothing is begun
+//! from a plan that is older than anybody's last change: see [`Reconciler::begin_steps`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -125,8 +125,8 @@ impl Reconciler {
         self.backoff.keep_only(|key| status.vms.get(key).is_some_and(VmStatus::is_to_be_done));
     }
 
-    /// Begins what may begin now. A lock that was free is taken first, and then it is looked again whether somebody changed
-    /// anything since `changes` were counted: from then on nobody but us can.
+    /// Begins what may begin now. A lock that was free is taken first, and then it is looked again whether somebody
+    /// changed anything since `changes` were counted: from then on nobody but us can.
     async fn begin_steps(&mut self, plan: Plan, desired: &Arc<Desired>, changes: Changes) -> Result<(), SessionError> {
         let (now, at) = self.moment();
         let shares = share_out(&plan, |step| self.may_begin(step, (now, at)));

@@ -1,4 +1,5 @@
-//! Each endpoint at its own pace: when it is asked, whether its answer may be planned with, whether steps may begin there.
+//! Each endpoint at its own pace: when it is asked, whether its answer may be planned with,
+//! whether steps may begin there.
 //!
 //! ```text
 //!             +---- its interval ----+
@@ -9,10 +10,10 @@
 //!             +--> given up at its deadline: Unreachable, which is an answer too
 //! ```
 //!
-//! Invariants. An answer is planned with only while nothing was changed on its endpoint since it was asked for, by us or by
-//! another process; until the next one comes the endpoint is *awaited*: unreachable so far, never empty. It is judged
-//! against what was known before it, however often it is planned with. What one endpoint does moves no other's times.
-//! Told what happened and when; asks nobody itself.
+//! Invariants. An answer is planned with only while nothing was changed on its endpoint since it was asked for, by us
+//! or by another process; until the next one comes the endpoint is *awaited*: unreachable so far, never empty. It is
+//! judged against what was known before it, however often it is planned with. What one endpoint does moves no other's
+//! times. Told what happened and when; asks nobody itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,9 +30,9 @@ use crate::session::{Answer, Earlier};
 /// Before asking again an endpoint that somebody else is changing just now: at once would be a storm.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
-/// An answer older than this leads to no step for a revision that has just come into force: the endpoint is asked first.
-/// With a long interval an answer may be hours old, and although each step looks at its VM again, what it was planned from
-/// should be of the same day's mind.
+/// An answer older than this leads to no step for a revision that has just come into force: the endpoint is asked
+/// first. With a long interval an answer may be hours old, and although each step looks at its VM again, what it was
+/// planned from should be of the same day's mind.
 const FRESH: Duration = Duration::from_mins(2);
 
 /// What is going on with an endpoint.
@@ -85,8 +86,8 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Takes up endpoints that are new, and again those whose connection is another (`kept` says no); lets go of those that
-    /// are no more.
+    /// Takes up endpoints that are new, and again those whose connection is another (`kept` says no); lets go
+    /// of those that are no more.
     pub(super) fn set<'n>(
         &mut self,
         names: impl Iterator<Item = &'n EndpointName>,
@@ -166,7 +167,8 @@ impl Fleet {
         self.version
     }
 
-    /// Asking could not even begin, or its answer not be kept: again after the interval. What was answered before stands.
+    /// Asking could not even begin, or its answer not be kept: again after the interval. What
+    /// was answered before stands.
     pub(super) fn not_asked(&mut self, name: &EndpointName, (now, interval): (Instant, Duration)) {
         if let Some(pace) = self.paces.get_mut(name).filter(|pace| pace.doing == Doing::Asking) {
             pace.doing = Doing::Nothing;
@@ -174,8 +176,8 @@ impl Fleet {
         }
     }
 
-    /// Compares with how often each endpoint has been changed by now. An answer that is older than the last change is no
-    /// longer planned with.
+    /// Compares with how often each endpoint has been changed by now. An answer that is older than the last change
+    /// is no longer planned with.
     pub(super) fn notice_changes(&mut self, changes: &BTreeMap<EndpointName, u64>, (now, at): (Instant, Timestamp)) {
         let outdated = self.paces.iter().filter(|(name, pace)| {
             pace.answer.is_some_and(|(_, then)| changes.get(*name).copied().unwrap_or(0) != then)
@@ -200,7 +202,8 @@ impl Fleet {
         }
     }
 
-    /// May steps begin there? Only from an answer, and not while the next is on its way: what that changes is not known.
+    /// May steps begin there? Only from an answer, and not while the next is on its way: what
+    /// that changes is not known.
     pub(super) fn is_free(&self, name: &EndpointName, now: Instant) -> bool {
         self.paces
             .get(name)
@@ -216,8 +219,8 @@ impl Fleet {
         self.await_answer(name, "steps are running there; it is asked again when they have ended", at);
     }
 
-    /// They ended. It is asked at once; but when that leads to steps again, those are the last for an interval: a step that
-    /// is planned again each time it was done must not turn the loop into a storm.
+    /// They ended. It is asked at once; but when that leads to steps again, those are the last for an interval: a step
+    /// that is planned again each time it was done must not turn the loop into a storm.
     pub(super) fn ended(&mut self, name: &EndpointName, (now, at): (Instant, Timestamp), interval: Duration) {
         let Some(pace) = self.paces.get_mut(name) else { return };
         pace.doing = Doing::Nothing;
@@ -233,8 +236,8 @@ impl Fleet {
         self.paces.iter().filter(|(_, pace)| pace.answer.is_none()).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Were steps begun for this key elsewhere since that endpoint's last whole answer? Then nobody knows whether its VM is
-    /// there by now.
+    /// Were steps begun for this key elsewhere since that endpoint's last whole answer? Then nobody knows
+    /// whether its VM is there by now.
     pub(super) fn may_be_elsewhere(&self, key: &VmKey, than: &EndpointName) -> bool {
         self.paces.iter().any(|(name, pace)| name != than && pace.touched.contains(key))
     }

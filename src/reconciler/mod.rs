@@ -104,8 +104,9 @@ impl Reconciler {
     }
 
     /// With a session at hand: for tests and embedders.
+    #[expect(clippy::unused_async, reason = "callers should not care whether starting waits for anything")]
     pub async fn with_session(session: Session, lock: Lock) -> Result<Self, SessionError> {
-        let mut settling = Settling::starting_with(session.last_good().await?);
+        let mut settling = Settling::default();
         let watch = Watch::new(&session.settings().source);
         let now = crate::clock::instant();
         let mut fleet = Fleet::default();

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::Reconciler;
 use crate::events::chain;
+use crate::gate::Who;
 use crate::plan::SourceTrust;
-use crate::session::{Session, SessionError, Wanted};
+use crate::session::{Reread, Session, SessionError, Wanted};
 use crate::status::Status;
 
 /// How long a plan waits for the source to be read. A folder of 10,000 manifests takes a second from a cold disk.
@@ -22,8 +23,9 @@ const YOUNG: Duration = Duration::from_secs(1);
 /// From a hint to the reading: an editor truncates a file, writes it, closes it, renames it, all in a moment.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// Between two readings that hints ask for.
-const APART: Duration = Duration::from_millis(250);
+/// After a reading hints ask for no other one for this many times as long: reading takes a third of the time at most. What
+/// is half written is not planned with however soon it is read; that it stands for a while is for `settle.rs` to see.
+const REST: u32 = 2;
 
 /// The reading under way, and when the last one ended.
 #[derive(Default)]
@@ -31,22 +33,25 @@ pub(super) struct Reading {
     task: Option<JoinHandle<Result<Wanted, SessionError>>>,
     began: Option<Instant>,
     ended: Option<Instant>,
+    /// How long the files took to be read the last time.
+    took: Duration,
 }
 
 impl Reading {
     /// Begins to read, unless that is under way.
-    pub(super) fn begin(&mut self, session: &Arc<Session>, now: Instant) {
+    pub(super) fn begin(&mut self, session: &Arc<Session>, reread: Reread, now: Instant) {
         if self.task.is_none() {
             let session = Arc::clone(session);
-            self.task = Some(tokio::spawn(async move { session.read_source(None).await }));
+            self.task = Some(tokio::spawn(async move { session.read_configured(reread).await }));
             self.began = Some(now);
         }
     }
 
-    /// When to read after a hint: files that change all the time must not be read all the time.
+    /// When to read after a hint: files that change all the time must not be read all the time, but one of many within a
+    /// moment.
     pub(super) fn after_hint(&self, now: Instant) -> Instant {
         let soon = now + TOGETHER;
-        self.ended.map_or(soon, |ended| (ended + APART).max(soon))
+        self.ended.map_or(soon, |ended| (ended + self.took * REST).max(soon))
     }
 
     /// Was the source read just now?
@@ -60,6 +65,9 @@ impl Reading {
         let read = task.await;
         self.task = None;
         self.ended = Some(crate::clock::instant());
+        if let Ok(Ok(wanted)) = &read {
+            self.took = wanted.read.to.saturating_duration_since(wanted.read.from);
+        }
         read.unwrap_or(Err(SessionError::Internal("reading the source")))
     }
 
@@ -99,7 +107,7 @@ impl Reconciler {
 
     /// Begins to read the source.
     pub(super) fn begin_reading(&mut self, now: Instant) {
-        self.reading.begin(&self.session, now);
+        self.reading.begin(&self.session, self.settling.reread(now), now);
         self.read_at = now + self.interval();
     }
 
@@ -109,18 +117,20 @@ impl Reconciler {
             Ok(wanted) => wanted,
             Err(error) => return self.stall(&chain(&error)),
         };
+        if wanted.desired.is_none() && self.settling.lacks_good() && wanted.in_progress.is_none() {
+            match self.session.last_good().await {
+                Ok(Some(good)) => self.settling.fall_back_on(good),
+                Ok(None) => {}
+                Err(error) => self.stall(&chain(&error)),
+            }
+        }
         let in_force = if wanted.in_progress.is_some() {
             self.settling.take_nothing()
         } else {
             self.settling.take(wanted.desired.clone(), wanted.read)
         };
         if let (true, Some(desired)) = (in_force.is_new, &in_force.desired) {
-            let at = self.session.clock().now();
-            let kept = match self.session.journal().await {
-                Ok(journal) => journal.keep_revision(desired, &wanted.texts, at).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = kept {
+            if let Err(error) = self.session.keep_good(desired, &wanted.texts, Who::Serve).await {
                 self.stall(&chain(&error));
             }
             tracing::info!(revision = %desired.revision, "in force");

@@ -1,5 +1,5 @@
-//! SIGHUP: the settings are read again. A bad file changes nothing and says why; neither does one that asks for what cannot
-//! be changed while the service runs.
+//! SIGHUP: the settings are read again. A bad file changes nothing and says why; neither does one that asks for what
+//! cannot be changed while the service runs.
 
 use std::sync::Arc;
 
@@ -78,8 +78,8 @@ impl Reload {
     }
 }
 
-/// The first field that a running service cannot change. All of its marks carry the installation, and its lock and journal
-/// are in stateDir; half of a new file would be worse than none of it.
+/// The first field that a running service cannot change. All of its marks carry the installation, and its lock and
+/// journal are in stateDir; half of a new file would be worse than none of it.
 fn fixed(now: &Settings, next: &Settings) -> Option<&'static str> {
     if now.installation != next.installation {
         Some("installation")

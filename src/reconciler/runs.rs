@@ -4,10 +4,10 @@
 //! Plan --share_out()--> steps by endpoint --begin()--> one task each --> Ended
 //! ```
 //!
-//! Each endpoint has its own run, so that a clone that takes hours on one holds up nobody on another. What joins them is
-//! decided before they begin: a step that depends on a step elsewhere waits for a later plan, which is made when that one is
-//! done; and a plan that builds somewhere removes nothing elsewhere in the same breath. `change.lock` is held from the
-//! first run that begins to the last that ends.
+//! Each endpoint has its own run, so that a clone that takes hours on one holds up nobody on another. What joins them
+//! is decided before they begin: a step that depends on a step elsewhere waits for a later plan, which is made when
+//! that one is done; and a plan that builds somewhere removes nothing elsewhere in the same breath. `change.lock` is
+//! held from the first run that begins to the last that ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;

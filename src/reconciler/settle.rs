@@ -6,11 +6,14 @@
 //! read: an error ----------------------> the last good one stays, Broken
 //! read: another revision, under 5 s ---> the last good one stays, Unsettled
 //! the same for 5 s --------------------> it is in force, Unsettled
-//! the same for 30 s -------------------> it is in force, Settled
+//! the same for 30 s, every byte of it --> it is in force, Settled
 //! ```
 //!
+//! Stamps of files say what changed, and for a plan that is enough; a revision may destroy only once all of it was read
+//! again after the wait.
+//!
 //! The last good one of an earlier process comes into force only by an error: a person may have applied a later one since,
-//! and five seconds of an older one would undo that.
+//! and five seconds of an older one would undo that. It is asked for then ([`Settling::lacks_good`]), and not held before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::model::{Desired, Revision};
 use crate::plan::SourceTrust;
-use crate::session::ReadAt;
+use crate::session::{ReadAt, Reread};
 
 /// Unchanged for this long before anything is done: a `git pull` or an editor writes files one after another.
 pub(super) const BEFORE_USE: Duration = Duration::from_secs(5);
@@ -43,16 +46,39 @@ pub(super) struct InForce {
 #[derive(Debug, Default)]
 pub(super) struct Settling {
     in_force: Option<Arc<Desired>>,
-    /// What was good before this process began, for as long as the source says nothing better than an error.
-    before: Option<Arc<Desired>>,
-    /// What was read, and when the last file of it was read for the first time.
-    candidate: Option<(Revision, Instant)>,
+    /// What was read.
+    candidate: Option<Candidate>,
+}
+
+/// A revision that was read.
+#[derive(Debug)]
+struct Candidate {
+    revision: Revision,
+    /// When the last file of it was read for the first time.
+    since: Instant,
+    /// All of it was read again after the longer wait.
+    settled: bool,
 }
 
 impl Settling {
-    /// Begins with a revision that was good before this process began, if there is one.
-    pub(super) fn starting_with(good: Option<Arc<Desired>>) -> Self {
-        Self { before: good, ..Self::default() }
+    /// Would an error in the source leave nothing in force? Then what was good before this process began is to be told.
+    pub(super) fn lacks_good(&self) -> bool {
+        self.in_force.is_none()
+    }
+
+    /// This was good before this process began, and the source has an error now.
+    pub(super) fn fall_back_on(&mut self, good: Arc<Desired>) {
+        self.in_force.get_or_insert(good);
+    }
+
+    /// What to read at this time: a revision that may destroy from then on is read to the last byte.
+    pub(super) fn reread(&self, at: Instant) -> Reread {
+        match &self.candidate {
+            Some(Candidate { since, settled: false, .. }) if at.saturating_duration_since(*since) >= BEFORE_DESTROY => {
+                Reread::All
+            }
+            _ => Reread::Unvouched,
+        }
     }
 
     /// Something is at work in the source: what was read may be half of one revision and half of another, an error too.
@@ -68,27 +94,25 @@ impl Settling {
     pub(super) fn take(&mut self, read: Option<Arc<Desired>>, at: ReadAt) -> InForce {
         let Some(read) = read else {
             self.candidate = None;
-            self.in_force = self.in_force.take().or_else(|| self.before.take());
             return self.answer(SourceTrust::Broken, None);
         };
-        let since = match &self.candidate {
-            Some((revision, since)) if *revision == read.revision => *since,
-            _ => {
-                self.candidate = Some((read.revision.clone(), at.to));
-                at.to
-            }
-        };
+        let same = self.candidate.take().filter(|candidate| candidate.revision == read.revision);
+        let new = || Candidate { revision: read.revision.clone(), since: at.to, settled: false };
+        let candidate = self.candidate.insert(same.unwrap_or_else(new));
+        let since = candidate.since;
         let age = at.from.saturating_duration_since(since);
         let until = |settled: Duration| Some((since + settled).saturating_duration_since(at.from));
+        candidate.settled |= age >= BEFORE_DESTROY && at.reread == Reread::All;
+        let settled = candidate.settled;
         if age < BEFORE_USE {
             return self.answer(SourceTrust::Unsettled, until(BEFORE_USE));
         }
         let is_new = self.in_force.as_ref().is_none_or(|old| old.revision != read.revision);
         self.in_force = Some(read);
-        let answer = if age < BEFORE_DESTROY {
-            self.answer(SourceTrust::Unsettled, until(BEFORE_DESTROY))
-        } else {
+        let answer = if settled {
             self.answer(SourceTrust::Settled, None)
+        } else {
+            self.answer(SourceTrust::Unsettled, until(BEFORE_DESTROY))
         };
         InForce { is_new, ..answer }
     }
@@ -108,7 +132,16 @@ mod tests {
 
     /// Read in no time.
     fn at(moment: Instant) -> ReadAt {
-        ReadAt { from: moment, to: moment }
+        ReadAt { from: moment, to: moment, reread: Reread::All }
+    }
+
+    /// An error in the source, with a revision at hand that was good before.
+    fn fallen_back(start: Instant) -> (Settling, InForce) {
+        let mut settling = Settling::default();
+        assert!(settling.lacks_good());
+        settling.fall_back_on(revision("good"));
+        let broken = settling.take(None, at(start));
+        (settling, broken)
     }
 
     fn name(in_force: &InForce) -> Option<&str> {
@@ -128,16 +161,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_broken_source_leaves_the_last_good_revision_in_force() {
-        let mut settling = Settling::starting_with(Some(revision("good")));
+    async fn only_what_was_read_to_the_last_byte_after_the_wait_may_destroy() {
+        let mut settling = Settling::default();
         let start = Instant::now();
-        let broken = settling.take(None, at(start));
+        let stamps = |moment: Instant| ReadAt { reread: Reread::Unvouched, ..at(moment) };
+        settling.take(Some(revision("a")), at(start));
+        assert_eq!(settling.reread(start + BEFORE_USE), Reread::Unvouched);
+        let by_stamps = settling.take(Some(revision("a")), stamps(start + BEFORE_DESTROY));
+        assert_eq!((by_stamps.trust, by_stamps.read_again_in), (SourceTrust::Unsettled, Some(Duration::ZERO)));
+        assert_eq!(settling.reread(start + BEFORE_DESTROY), Reread::All);
+        let settled = settling.take(Some(revision("a")), at(start + BEFORE_DESTROY));
+        assert_eq!(settled.trust, SourceTrust::Settled);
+        assert_eq!(settling.reread(start + BEFORE_DESTROY * 2), Reread::Unvouched);
+        let later = settling.take(Some(revision("a")), stamps(start + BEFORE_DESTROY * 2));
+        assert_eq!(later.trust, SourceTrust::Settled, "it stands as it was read then");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_source_leaves_the_last_good_revision_in_force() {
+        let (settling, broken) = fallen_back(Instant::now());
+        assert!(!settling.lacks_good());
         assert_eq!((name(&broken), broken.trust), (Some("good"), SourceTrust::Broken));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_good_for_an_earlier_process_is_not_used_while_a_later_one_settles() {
-        let mut settling = Settling::starting_with(Some(revision("good")));
+        let mut settling = Settling::default();
         let start = Instant::now();
         assert_eq!(name(&settling.take_nothing()), None);
         let first = settling.take(Some(revision("applied since")), at(start));
@@ -148,9 +197,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_checkout_in_progress_settles_nothing_and_the_wait_begins_after_it() {
-        let mut settling = Settling::starting_with(Some(revision("good")));
         let start = Instant::now();
-        settling.take(None, at(start));
+        let (mut settling, _) = fallen_back(start);
         settling.take(Some(revision("a")), at(start));
         let busy = settling.take_nothing();
         assert_eq!(
@@ -181,7 +229,7 @@ mod tests {
     async fn the_wait_is_from_the_end_of_the_first_reading_to_the_beginning_of_the_last() {
         let mut settling = Settling::default();
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let slow = |from: Instant| ReadAt { from, to: from + second };
+        let slow = |from: Instant| ReadAt { from, to: from + second, reread: Reread::All };
         let first = settling.take(Some(revision("a")), slow(start));
         assert_eq!(first.read_again_in, Some(BEFORE_USE + second), "counted from where the reading began");
         let early = settling.take(Some(revision("a")), slow(start + BEFORE_USE));

@@ -1,10 +1,9 @@
 //! Does the last plan still stand? Then none is made: in a fleet at rest, all that a cycle costs is asking.
 //!
-//! Everything that a plan is made from is named here, once, and compared; settings aside, which let nothing stand when they
-//! are read again: a field that is added to [`History`] does not
-//! compile until somebody says what it means. Inventories are compared where they come in (`fleet.rs`), by what they say
-//! and not by when. What time alone changes, `plan::lasts_until` says; and once an hour a plan is made anyway, so that a
-//! mistake in all this is not for ever.
+//! Everything that a plan is made from is named here, once, and compared; settings aside, which let nothing stand when
+//! they are read again: a field that is added to [`History`] does not compile until somebody says what it means.
+//! Inventories are compared where they come in (`fleet.rs`), by what they say and not by when. What time alone changes,
+//! `plan::lasts_until` says; and once an hour a plan is made anyway, so that a mistake in all this is not for ever.
 //!
 //! A plan that holds steps which this service may begin never stands: backing off, resting and waiting for a lock are
 //! decided each time anew.

@@ -14,8 +14,8 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-/// Which folder it is: one that was made anew under the same name is another, and a watch does not move to it. Numbers of
-/// inodes are given out again, often at once; where the file system tells the time of birth, that tells them apart.
+/// Which folder it is: one that was made anew under the same name is another, and a watch does not move to it. Numbers
+/// of inodes are given out again, often at once; where the file system tells the time of birth, that tells them apart.
 type Inode = (u64, u64, Option<SystemTime>);
 
 /// Hints about one folder or file.
@@ -30,21 +30,23 @@ pub(super) struct Watch {
 impl Watch {
     /// Of a source that may not be there yet.
     pub(super) fn new(source: &Path) -> Self {
-        let (hint, lost) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (hint, lost) = (Arc::default(), Arc::default());
         let mut watch = Self { source: source.to_owned(), hint, lost, watched: None };
         watch.ensure();
         watch
     }
 
-    /// Watches what stands under the source's name now; call it after each reading, since another may have come. True when it
-    /// has: what happened in it before it was watched, only another reading tells.
+    /// Watches what stands under the source's name now; call it after each reading, since another may have come. True
+    /// when it has: what happened in it before it was watched, only another reading tells.
     pub(super) fn ensure(&mut self) -> bool {
         let found = std::fs::metadata(&self.source).ok();
         let now = found.map(|found| (found.dev(), found.ino(), found.created().ok()));
-        let lost = self.lost.swap(false, Ordering::Relaxed);
+        let lost = self.lost.load(Ordering::Relaxed);
         if !lost && self.watched.as_ref().is_some_and(|(inode, _)| *inode == now) {
             return false;
         }
+        // What the watch before this one tells late is of a folder that is given up.
+        self.lost = Arc::default();
         // Where there is none its parent alone is watched, until it comes.
         self.watched = match self.begin(now.is_some()) {
             Ok(watcher) => Some((now, watcher)),
@@ -56,8 +58,8 @@ impl Watch {
         self.watched.is_some()
     }
 
-    /// Each event is a hint at once, and hints that nobody took yet are one. What is still being written is read half, and
-    /// again with the next hint: a revision that stands for a moment only is never used (`settle.rs`).
+    /// Each event is a hint at once, and hints that nobody took yet are one. What is still being written is read half,
+    /// and again with the next hint: a revision that stands for a moment only is never used (`settle.rs`).
     fn begin(&self, exists: bool) -> notify::Result<RecommendedWatcher> {
         let (hint, lost, source) = (Arc::clone(&self.hint), Arc::clone(&self.lost), self.source.clone());
         let told = move |told: notify::Result<Event>| {

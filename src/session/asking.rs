@@ -4,8 +4,9 @@
 //! prepare() --> Asked --(in a task of its own)--> View --> take_in() --> Answer
 //! ```
 //!
-//! An [`Answer`] carries what was known *before* it. A plan must judge it against that and never against what the journal
-//! holds since: else one listing that lacks a VM, planned with twice, would pass for the two that rule 1 asks for.
+//! An [`Answer`] carries what was known *before* it. A plan must judge it against that and never against
+//! what the journal holds since: else one listing that lacks a VM, planned with twice, would pass for
+//! the two that rule 1 asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,8 +60,8 @@ impl Session {
         Ok(Some(Asked { endpoint: Arc::clone(endpoint), known, generation, changes }))
     }
 
-    /// Keeps what a later plan needs of an answer, and closes the intents whose outcome it shows. `earlier` is the answer
-    /// before: one that says the same again is not looked into.
+    /// Keeps what a later plan needs of an answer, and closes the intents whose outcome it shows. `earlier` is the
+    /// answer before: one that says the same again is not looked into.
     pub(crate) async fn take_in(
         &self,
         asked: &Asked,
@@ -114,8 +115,8 @@ fn says_the_same(earlier: &Earlier<'_>, now: &EndpointInventory) -> bool {
     }
 }
 
-/// What is known of the endpoint, if it was made from that earlier answer and from nothing since: then the same answer makes
-/// the same of it once more. A VM that is known and not listed would have been asked for.
+/// What is known of the endpoint, if it was made from that earlier answer and from nothing since: then the same answer
+/// makes the same of it once more. A VM that is known and not listed would have been asked for.
 fn known_as_it_was<'k>(earlier: Earlier<'_>, last: &'k LastInventory) -> Option<&'k LastInventory> {
     (earlier.is_whole && last.generation == earlier.inventory.generation).then_some(last)
 }

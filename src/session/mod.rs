@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
 pub(crate) use asking::{Answer, Asked, Earlier};
-pub use reading::{ReadAt, Wanted};
+pub use reading::{ReadAt, Reread, Wanted};
 
 use crate::apply::{ApplyReport, Backoff};
 use crate::clock::Clock;
@@ -40,6 +40,7 @@ use crate::provider::{Provider, ProviderError};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::userdata::UserData;
+use reading::Remembered;
 
 /// Why a session could not do what was asked. Problems of the source are no error here: see [`Look::diagnostics`].
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +65,7 @@ pub struct Session {
     /// Shared with the session that comes after a reload of the settings.
     journal: OnceCell<Arc<Journal>>,
     /// The configured source as last read.
-    source: Mutex<Option<Wanted>>,
+    source: Mutex<Option<Remembered>>,
     /// Names this run in the log and the journal.
     run: String,
 }

@@ -45,8 +45,8 @@ impl Session {
         collect::collect(&asking, self.journal().await?, &self.clock).await
     }
 
-    /// Keeps what a later plan needs of this inventory, and closes the intents whose outcome it shows. Says what was kept:
-    /// the answers that were whole.
+    /// Keeps what a later plan needs of this inventory, and closes the intents whose outcome it shows. Says what was
+    /// kept: the answers that were whole.
     pub(super) async fn remember(
         &self,
         inventory: &Inventory,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Look, Running, Session, SessionError};
 use crate::apply::{ApplyReport, ApplyRun, apply};
+use crate::events::chain;
 use crate::journal::Lock;
 use crate::model::{Desired, TierName};
 use crate::plan::safety::limits::DestroyBudget;
@@ -26,11 +27,20 @@ impl Session {
         let known = &look.history.destroys;
         let moved = journal.history(now).await?.destroys.iter().any(|destroyed| !known.contains(destroyed));
         let no_destroys = moved.then_some("another run removed VMs since this plan was made: plan again");
-        self.execute(plan, &self.user_data_of(Arc::clone(desired)), no_destroys, how).await
+        let report = self.execute(plan, &self.user_data_of(Arc::clone(desired)), no_destroys, how).await?;
+        self.keep_as_good(desired).await;
+        Ok(report)
     }
 
-    /// Runs steps of a plan of `serve`, which holds the change lock and saw to it that the plan is not older than anybody's
-    /// last change.
+    /// What was applied is applied, whatever becomes of this.
+    async fn keep_as_good(&self, desired: &Desired) {
+        if let Err(error) = self.keep_applied(desired).await {
+            tracing::warn!(error = chain(&error), "what was applied could not be kept as the last good revision");
+        }
+    }
+
+    /// Runs steps of a plan of `serve`, which holds the change lock and saw to it that the plan is not older
+    /// than anybody's last change.
     pub(crate) async fn run_part(
         &self,
         part: &Plan,
@@ -47,7 +57,9 @@ impl Session {
         let _lock = Lock::change(&self.settings.state_dir).await?;
         let history = self.journal().await?.history(self.clock.now()).await?;
         let no_destroys = self.past_limits(plan, &history);
-        self.execute(plan, &self.user_data_of(desired), no_destroys.as_deref(), how).await
+        let report = self.execute(plan, &self.user_data_of(Arc::clone(&desired)), no_destroys.as_deref(), how).await?;
+        self.keep_as_good(&desired).await;
+        Ok(report)
     }
 
     /// Is it a plan of ours, whole, and made under these settings?

@@ -323,8 +323,8 @@ fn pins(reader: &mut Reader<'_>, slot: Slot<'_>) -> Vec<[u8; 32]> {
     }
 }
 
-/// 64 hex digits; colons between them, as browsers and openssl print them, are taken too. Raw, since 64 digits without a
-/// letter among them are no number here.
+/// 64 hex digits; colons between them, as browsers and openssl print them, are taken too. Raw, since 64 digits without
+/// a letter among them are no number here.
 fn pin(reader: &mut Reader<'_>, slot: Slot<'_>) -> Option<[u8; 32]> {
     let text = reader.raw(slot, "64 hex digits")?;
     let hex: String = text.chars().filter(|c| *c != ':').collect();

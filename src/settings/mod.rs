@@ -140,7 +140,7 @@ pub fn load(flag: Option<&Path>) -> Result<Settings, SettingsError> {
 
 /// The settings of a file's bytes; `path` is where they stand. Pure: environment and file are handed in.
 pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Settings, SettingsError> {
-    let shown = SourceText { path: path.to_string_lossy().into(), bytes: bytes.to_vec() };
+    let shown = SourceText { path: path.to_string_lossy().into(), bytes: bytes.into() };
     let mut report = Report::new();
     let written = document(bytes, &mut report);
     let mut diagnostics = report.into_diagnostics(&[&shown]);

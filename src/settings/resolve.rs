@@ -135,8 +135,8 @@ fn join(folder: &Path, text: &str) -> PathBuf {
     folder.join(text).components().collect()
 }
 
-/// Outside the service there is no such folder, and commands that log in nowhere are none the worse for it: the path stays as
-/// it is written, and so does what is said when it cannot be read.
+/// Outside the service there is no such folder, and commands that log in nowhere are none the worse for it: the path
+/// stays as it is written, and so does what is said when it cannot be read.
 fn password_file(text: &str, folder: &Path, environment: &Environment) -> PathBuf {
     let credential =
         ["${CREDENTIALS_DIRECTORY}/", "$CREDENTIALS_DIRECTORY/"].iter().find_map(|it| text.strip_prefix(it));

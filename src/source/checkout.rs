@@ -1,8 +1,8 @@
-//! Is Git at work in the source just now? Then whatever is read may be half of one revision and half of another, however
-//! well it parses.
+//! Is Git at work in the source just now? Then whatever is read may be half of one revision and half of
+//! another, however well it parses.
 //!
-//! Looks for the files that Git keeps while it works; runs no Git. A lock that a killed Git left behind holds the source in
-//! its last good revision until somebody removes it, which is what Git itself asks for.
+//! Looks for the files that Git keeps while it works; runs no Git. A lock that a killed Git left behind holds the
+//! source in its last good revision until somebody removes it, which is what Git itself asks for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,19 @@ const SIGNS: [(&str, &str); 6] = [
     ("REVERT_HEAD", "a revert"),
 ];
 
+/// Does a work tree of Git hold it?
+pub(super) fn is_work_tree(source: &Path) -> bool {
+    holding(source).is_some()
+}
+
+/// The Git directory of the work tree that holds it.
+fn holding(source: &Path) -> Option<PathBuf> {
+    fs::canonicalize(source).ok()?.ancestors().find_map(git_directory)
+}
+
 /// What Git is doing in the work tree that holds `source`, if anything.
 pub fn in_progress(source: &Path) -> Option<String> {
-    let source = fs::canonicalize(source).ok()?;
-    let git = source.ancestors().find_map(git_directory)?;
+    let git = holding(source)?;
     SIGNS
         .iter()
         .map(|(file, what)| (git.join(file), what))

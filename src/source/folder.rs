@@ -2,14 +2,19 @@
 //!
 //! Names that begin with a dot are skipped (`.git`, editors' files). A symbolic link is followed when it ends inside the
 //! folder, and is an error when it leaves it: what stands outside was not reviewed with the rest. Anything that cannot be
-//! read is an error, never skipped. Loops end at a depth that no folder of manifests has.
+//! read is an error, never skipped. Loops end at a depth that no folder of manifests has. Files that nobody can have written
+//! since the last time (`seen.rs`) are taken from there.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::seen::{Mark, Seen, Stamp, is_local};
 use super::{SourceRead, problem};
+use crate::clock::monotonic_usec;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::SourceText;
 use crate::manifest::codes;
@@ -22,8 +27,8 @@ const MAX_DEPTH: usize = 32;
 /// Most files, whatever leads to them.
 const MAX_FILES: usize = 200_000;
 
-/// Reads all texts below a path.
-pub(super) fn read(path: &Path) -> SourceRead {
+/// Reads all texts below a path, as far as they may be others than they were.
+pub(super) fn read(path: &Path, seen: &Seen) -> SourceRead {
     let mut walk = Walk { root: path.to_owned(), inside: PathBuf::new(), files: Vec::new(), diagnostics: Vec::new() };
     let metadata = match (fs::metadata(path), fs::canonicalize(path)) {
         (Ok(metadata), Ok(inside)) => {
@@ -42,7 +47,7 @@ pub(super) fn read(path: &Path) -> SourceRead {
         walk.files.push(path.to_owned());
     }
     walk.files.sort();
-    walk.read()
+    walk.read(seen)
 }
 
 fn missing(path: &Path) -> SourceRead {
@@ -137,19 +142,13 @@ impl Walk {
         self.diagnostics.push(problem(path, codes::UNREADABLE, format!("cannot be read: {error}")));
     }
 
-    fn read(mut self) -> SourceRead {
-        let mut texts = Vec::with_capacity(self.files.len());
-        let mut listing = String::new();
+    fn read(mut self, seen: &Seen) -> SourceRead {
+        let mut reading = Reading::after(seen);
+        let mut before = seen.in_order();
         for path in std::mem::take(&mut self.files) {
-            match read_file(&path) {
-                Ok(Some(bytes)) => {
-                    let relative = path.strip_prefix(&self.root).unwrap_or(&path);
-                    // Digests and escaped names only, so that no content can pass for another listing.
-                    let name = relative.to_string_lossy();
-                    let _ = writeln!(listing, "{} {}", Digest::of(&bytes), name.escape_default());
-                    texts.push(SourceText { path: path.to_string_lossy().into(), bytes });
-                }
-                Ok(None) => self.diagnostics.push(problem(
+            match reading.file(&path, before.find(&path)) {
+                Ok(true) => {}
+                Ok(false) => self.diagnostics.push(problem(
                     &path,
                     codes::TOO_LARGE,
                     format!("the file is too large; {MAX_BYTES} bytes are the limit"),
@@ -157,23 +156,158 @@ impl Walk {
                 Err(error) => self.unreadable(&path, &error),
             }
         }
-        let revision = Revision(format!("sha256:{}", Digest::of(listing.as_bytes())));
-        SourceRead { texts, revision, diagnostics: self.diagnostics, missing: false }
+        SourceRead { seen: reading.end(&self.root, seen), diagnostics: self.diagnostics, missing: false }
     }
 }
 
-/// The bytes of a file; `None` when it is larger than the guard would admit, without reading all of it.
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// Files being read, one after another.
+struct Reading {
+    texts: Vec<SourceText>,
+    marks: Vec<Mark>,
+    /// Files whose stamp said enough.
+    kept: usize,
+    believing: bool,
+    began: u64,
+    /// Devices that are believed.
+    local: BTreeMap<u64, bool>,
+}
+
+impl Reading {
+    fn after(seen: &Seen) -> Self {
+        let (files, began) = (seen.texts.len(), monotonic_usec());
+        Self {
+            texts: Vec::with_capacity(files),
+            marks: Vec::with_capacity(files),
+            kept: 0,
+            believing: seen.is_believed(began),
+            began,
+            local: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a file in; false when it is larger than the guard would admit, without reading all of it.
+    fn file(&mut self, path: &Path, before: Option<(&SourceText, Mark)>) -> io::Result<bool> {
+        if self.believing
+            && let Some((text, mark)) = before
+            && mark.vouches_for(Stamp::of(&fs::metadata(path)?))
+        {
+            self.texts.push(text.clone());
+            self.marks.push(mark);
+            self.kept += 1;
+            return Ok(true);
+        }
+        let opened = monotonic_usec();
+        let file = fs::File::open(path)?;
+        let stamp = Stamp::of(&file.metadata()?);
+        let stamped = monotonic_usec();
+        let Some(bytes) = read_file(file, stamp.bytes())? else { return Ok(false) };
+        let same = before.filter(|(text, _)| *text.bytes == *bytes);
+        let is_local = *self.local.entry(stamp.device()).or_insert_with(|| is_local(path));
+        self.marks.push(Mark::new(stamp, (opened, stamped), same.map(|(_, mark)| mark), is_local));
+        self.texts.push(match same {
+            Some((text, _)) => text.clone(),
+            None => SourceText { path: path.to_string_lossy().into(), bytes: bytes.into() },
+        });
+        Ok(true)
+    }
+
+    fn end(self, root: &Path, seen: &Seen) -> Seen {
+        let Self { texts, marks, kept, began, .. } = self;
+        let all_at = if kept == 0 { began } else { seen.all_at };
+        if kept == texts.len() && kept == seen.texts.len() && kept > 0 {
+            return Seen { all_at, ..seen.clone() };
+        }
+        let revision = revision(root, &texts);
+        // Equal texts in one copy, whoever holds the one before.
+        let texts = if texts == *seen.texts { Arc::clone(&seen.texts) } else { texts.into() };
+        Seen { texts, marks, revision, all_at }
+    }
+}
+
+/// Names the contents of files and their paths below the root.
+fn revision(root: &Path, texts: &[SourceText]) -> Revision {
+    let mut listing = String::new();
+    // Paths are kept as they are shown.
+    let root = root.to_string_lossy();
+    for SourceText { path, bytes } in texts {
+        let path = Path::new(&**path);
+        let name = path.strip_prefix(&*root).unwrap_or(path).to_string_lossy();
+        // Digests and escaped names only, so that no content can pass for another listing.
+        let _ = writeln!(listing, "{} {}", Digest::of(bytes), name.escape_default());
+    }
+    Revision(format!("sha256:{}", Digest::of(listing.as_bytes())))
+}
+
+/// The bytes of a file that seems to have so many; `None` when there are more than the guard would admit.
+fn read_file(file: fs::File, length: u64) -> io::Result<Option<Vec<u8>>> {
     use io::Read as _;
     let limit = MAX_BYTES as u64 + 1;
-    let file = fs::File::open(path)?;
-    // A hint, and one byte more, so that the end is found without growing.
-    let length = file.metadata().map_or(0, |found| found.len()).min(limit);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
+    // One byte more, so that the end is found without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or_default() + 1);
     file.take(limit).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= MAX_BYTES).then_some(bytes))
 }
 
 fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(seen: &Seen) -> Vec<(String, String)> {
+        let text = |text: &SourceText| {
+            let name = Path::new(&*text.path).file_name().unwrap().to_string_lossy().into_owned();
+            (name, String::from_utf8_lossy(&text.bytes).into_owned())
+        };
+        seen.texts.iter().map(text).collect()
+    }
+
+    /// What is read from what was seen, which must be what anybody reads who has seen nothing.
+    fn again(folder: &Path, seen: &Seen) -> Seen {
+        let (again, anew) = (read(folder, seen).seen, read(folder, &Seen::default()).seen);
+        assert_eq!((&again.revision, texts(&again)), (&anew.revision, texts(&anew)));
+        again.believed()
+    }
+
+    #[test]
+    fn files_that_came_went_or_changed_are_read_and_the_others_are_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        for name in ["a.yaml", "b.yaml", "c.yaml"] {
+            write(name, "# one\n");
+        }
+        let first = again(folder.path(), &Seen::default());
+        let unchanged = again(folder.path(), &first);
+        assert!(Arc::ptr_eq(&first.texts, &unchanged.texts));
+        write("b.yaml", "# two, and longer\n");
+        let changed = again(folder.path(), &unchanged);
+        assert_ne!(changed.revision, first.revision);
+        let same = |n: usize| Arc::ptr_eq(&first.texts[n].bytes, &changed.texts[n].bytes);
+        assert_eq!([same(0), same(1), same(2)], [true, false, true]);
+        fs::remove_file(folder.path().join("a.yaml")).unwrap();
+        write("bb.yaml", "# new\n");
+        let moved = again(folder.path(), &changed);
+        fs::rename(folder.path().join("c.yaml"), folder.path().join("a.yaml")).unwrap();
+        again(folder.path(), &moved);
+        fs::remove_file(folder.path().join("a.yaml")).unwrap();
+        fs::remove_file(folder.path().join("b.yaml")).unwrap();
+        fs::remove_file(folder.path().join("bb.yaml")).unwrap();
+        assert_eq!(again(folder.path(), &moved).texts.len(), 0);
+    }
+
+    #[test]
+    fn what_a_link_ends_at_is_what_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [(".1", "# one\n"), (".2", "# two\n")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let link = folder.path().join("a.yaml");
+        std::os::unix::fs::symlink(".1", &link).unwrap();
+        let first = again(folder.path(), &Seen::default());
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(".2", &link).unwrap();
+        assert_eq!(texts(&again(folder.path(), &first))[0].1, "# two\n");
+    }
 }

@@ -4,17 +4,24 @@
 //! are told apart from each other and from broken files, since all three must destroy nothing (DESIGN 6, rule 3).
 
 mod checkout;
+mod committed;
 mod folder;
+mod seen;
 mod user_data;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::manifest::again::{Earlier, compile_from};
 use crate::manifest::codes;
 use crate::manifest::{self, SourceText};
 use crate::model::{Desired, Origin, Revision};
 
 pub use checkout::in_progress;
+pub use committed::is_committed;
+pub use seen::Seen;
 pub use user_data::{user_data, user_data_of};
 
 /// What was read.
@@ -31,10 +38,12 @@ pub struct Loaded {
     pub files: usize,
     /// How many instance types there are.
     pub instance_types: usize,
+    /// Files that declare tiers or instance types.
+    pub common: BTreeSet<Arc<str>>,
     /// Set when there was nothing to read.
     pub problem: Option<SourceProblem>,
     /// The texts it was made from, by path.
-    pub texts: Vec<SourceText>,
+    pub texts: Arc<[SourceText]>,
 }
 
 /// Why there was nothing to read.
@@ -49,31 +58,48 @@ pub enum SourceProblem {
 /// The texts of a source, read in a stable order.
 #[derive(Debug, Clone, Default)]
 pub struct SourceRead {
-    /// By path.
-    pub texts: Vec<SourceText>,
-    /// Names the contents: a digest over relative paths and bytes.
-    pub revision: Revision,
+    /// Its files.
+    pub seen: Seen,
     /// What could not be read.
     pub diagnostics: Vec<Diagnostic>,
     /// Set when the path does not exist.
     pub missing: bool,
 }
 
+impl SourceRead {
+    /// By path.
+    pub fn texts(&self) -> &Arc<[SourceText]> {
+        &self.seen.texts
+    }
+
+    /// Names the contents: a digest over relative paths and bytes.
+    pub fn revision(&self) -> &Revision {
+        &self.seen.revision
+    }
+}
+
 /// Reads, checks and resolves a folder of manifests, or one file.
 pub fn load(path: &Path) -> Loaded {
-    resolve(path, read(path))
+    resolve(path, read(path), None)
 }
 
 /// Reads a folder of manifests, or one file, without looking into them: enough to see that nothing changed.
 pub fn read(path: &Path) -> SourceRead {
-    folder::read(path)
+    folder::read(path, &Seen::default())
 }
 
-/// Checks and resolves what was read from `path`.
-pub fn resolve(path: &Path, read: SourceRead) -> Loaded {
-    let SourceRead { texts, revision, mut diagnostics, missing } = read;
+/// The same, but for files that nobody can have written since they were seen.
+pub fn read_again(path: &Path, seen: &Seen) -> SourceRead {
+    folder::read(path, seen)
+}
+
+/// Checks and resolves what was read from `path`, from what was made of it `earlier` where that is possible.
+pub fn resolve(path: &Path, read: SourceRead, earlier: Option<Earlier<'_>>) -> Loaded {
+    let SourceRead { seen, mut diagnostics, missing } = read;
+    let Seen { texts, revision, .. } = seen;
     let files = texts.len();
-    let compiled = manifest::compile(revision.clone(), &texts);
+    let again = earlier.and_then(|earlier| compile_from(earlier, revision.clone(), &texts));
+    let compiled = again.unwrap_or_else(|| manifest::compile(revision.clone(), &texts));
     let problem = match (missing, compiled.manifests) {
         (true, _) => Some(SourceProblem::Missing),
         (false, 0) if diagnostics.is_empty() && compiled.diagnostics.is_empty() => {
@@ -96,6 +122,7 @@ pub fn resolve(path: &Path, read: SourceRead) -> Loaded {
         diagnostics,
         files,
         instance_types: compiled.instance_types,
+        common: compiled.common,
         problem,
         texts,
     }

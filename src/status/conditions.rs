@@ -9,8 +9,8 @@ use super::{Condition, Status};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conditions {
-    /// Everything is as wanted: every endpoint answers, the source is good, every VM is in sync or waits for a person by a
-    /// rule.
+    /// Everything is as wanted: every endpoint answers, the source is good, every VM is in sync or
+    /// waits for a person by a rule.
     pub ready: Told,
     /// Something is being changed.
     pub reconciling: Told,

@@ -1,7 +1,8 @@
 //! The status as a file in stateDir: for monitoring, and for `get status`, which must not ask a hypervisor.
 //!
-//! Replaced as a whole by rename, so that a reader never sees half of one. Not synced to the disk: after a power failure
-//! the next start writes another. It says who wrote it and when; whether that process still runs, serve.lock says.
+//! Replaced as a whole by rename, so that a reader never sees half of one. Not synced to the disk: after
+//! a power failure the next start writes another. It says who wrote it and when; whether that process
+//! still runs, serve.lock says.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -24,7 +24,7 @@ pub use vms::{Planned, TierStatus, VmIs, VmStatus};
 
 use crate::events::Event;
 use crate::model::{EndpointName, VmKey};
-use crate::plan::Action;
+use crate::plan::{Action, InventoryStatus};
 
 /// How things stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,8 @@ pub struct Status {
     pub running: BTreeMap<VmKey, Running>,
     /// Steps that failed and were not done since, with the whole chain of causes.
     pub failing: BTreeMap<VmKey, String>,
-    /// Every VM that is desired or owned. Shared: whoever reads or writes the status takes it along and need not copy it.
+    /// Every VM that is desired or owned. Shared: whoever reads or writes the status takes it
+    /// along and need not copy it.
     pub vms: Arc<BTreeMap<VmKey, VmStatus>>,
     /// Of the last plan: steps to do, steps held back, VMs as desired.
     pub plan: Option<PlanCounts>,
@@ -88,13 +89,31 @@ pub struct EndpointStatus {
     pub asking: bool,
     /// VMs it listed.
     pub vms: usize,
+    /// What answered, as it calls itself; `None`: nothing did, or did yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
     /// What is wrong, if anything.
     pub why: Option<String>,
     /// When it answered or was given up.
     pub at: Option<Timestamp>,
+    /// Since when it answers as it does: whole, in part, or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// It is retired: nobody counts on its answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub excused: bool,
+}
+
+impl EndpointStatus {
+    /// How it answered last; `None`: it has not been heard of yet.
+    pub fn answer(&self) -> Option<InventoryStatus> {
+        self.at?;
+        Some(match (&self.why, &self.product) {
+            (None, _) => InventoryStatus::Complete,
+            (Some(_), Some(_)) => InventoryStatus::Incomplete,
+            (Some(_), None) => InventoryStatus::Unreachable,
+        })
+    }
 }
 
 /// A step that runs now.
@@ -128,10 +147,21 @@ impl Status {
     pub fn fold(&mut self, event: &Event, now: Timestamp) {
         match event {
             Event::CollectStarted { endpoint } => self.endpoints.entry(endpoint.clone()).or_default().asking = true,
-            Event::Collected { endpoint, vms, why } => {
+            Event::Collected { endpoint, vms, product, why } => {
                 let before = self.endpoints.entry(endpoint.clone()).or_default();
-                let excused = before.excused;
-                *before = EndpointStatus { asking: false, vms: *vms, why: why.clone(), at: Some(now), excused };
+                let mut answered = EndpointStatus {
+                    asking: false,
+                    vms: *vms,
+                    product: product.clone(),
+                    why: why.clone(),
+                    at: Some(now),
+                    since: Some(now),
+                    excused: before.excused,
+                };
+                if before.answer() == answered.answer() {
+                    answered.since = before.since;
+                }
+                *before = answered;
             }
             Event::StepStarted { key, action } => {
                 self.condition = Condition::Reconciling;
@@ -230,9 +260,27 @@ mod tests {
         let endpoint = EndpointName::new("vc-prod").unwrap();
         let status = fold(&[
             Event::CollectStarted { endpoint: endpoint.clone() },
-            Event::Collected { endpoint: endpoint.clone(), vms: 0, why: Some("refused".into()) },
+            Event::Collected { endpoint: endpoint.clone(), vms: 0, product: None, why: Some("refused".into()) },
         ]);
         assert_eq!(status.endpoints[&endpoint].why.as_deref(), Some("refused"));
         assert!(!status.endpoints[&endpoint].asking);
+    }
+
+    #[test]
+    fn an_endpoint_says_since_when_it_answers_as_it_does() {
+        let endpoint = EndpointName::new("vc-prod").unwrap();
+        let mut status = Status::default();
+        let mut told = |second: i64, product: Option<&str>, why: Option<&str>| {
+            let (product, why) = (product.map(str::to_owned), why.map(str::to_owned));
+            let answered = Event::Collected { endpoint: endpoint.clone(), vms: 0, product, why };
+            status.fold(&answered, Timestamp::from_second(second).unwrap());
+            let told = &status.endpoints[&endpoint];
+            (told.answer().unwrap(), told.since.unwrap().as_second(), told.at.unwrap().as_second())
+        };
+        assert_eq!(told(1, Some("vCenter"), None), (InventoryStatus::Complete, 1, 1));
+        assert_eq!(told(2, Some("vCenter"), None), (InventoryStatus::Complete, 1, 2));
+        assert_eq!(told(3, Some("vCenter"), Some("a page is missing")), (InventoryStatus::Incomplete, 3, 3));
+        assert_eq!(told(4, None, Some("refused")), (InventoryStatus::Unreachable, 4, 4));
+        assert_eq!(told(5, None, Some("no route")), (InventoryStatus::Unreachable, 4, 5));
     }
 }

@@ -1,7 +1,7 @@
 //! A status line for each VM, and the sums of them: what is known now, or was when its endpoint was last known.
 //!
-//! A plan that is made while an endpoint is awaited knows nothing of that endpoint's VMs and holds them all back. That is
-//! right for the plan and wrong for a person who looks: such a VM keeps the line it had.
+//! A plan that is made while an endpoint is awaited knows nothing of that endpoint's VMs and holds them all back. That
+//! is right for the plan and wrong for a person who looks: such a VM keeps the line it had.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,13 +43,9 @@ impl VmStatus {
         match self.is {
             VmIs::InSync => false,
             VmIs::Planned => true,
-            VmIs::Held => self.code.is_some_and(is_unknown),
+            VmIs::Held => self.code.is_some_and(BlockCode::is_unknown),
         }
     }
-}
-
-const fn is_unknown(code: BlockCode) -> bool {
-    matches!(code, BlockCode::EndpointUnknown | BlockCode::VmUnknown)
 }
 
 /// How one VM stands, in a word.
@@ -80,6 +76,9 @@ pub struct TierStatus {
     pub running: usize,
     /// And those whose last step failed.
     pub failing: usize,
+    /// Since when all of them stand as they do: none of their lines turned since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// A plan and what it was made from.
@@ -123,7 +122,7 @@ pub(super) fn after(old: &BTreeMap<VmKey, VmStatus>, planned: &Planned<'_>) -> B
 /// Is it held back for no other reason than that an endpoint has yet to answer?
 fn is_only_awaited(blocked: &Blocked, awaited: &BTreeSet<EndpointName>) -> bool {
     !awaited.is_empty()
-        && is_unknown(blocked.code)
+        && blocked.code.is_unknown()
         && blocked.endpoint.as_ref().is_none_or(|endpoint| awaited.contains(endpoint))
 }
 
@@ -203,6 +202,7 @@ pub(super) fn tiers(status: &Status) -> BTreeMap<TierName, TierStatus> {
         }
         tier.running += usize::from(status.running.contains_key(key));
         tier.failing += usize::from(status.failing.contains_key(key));
+        tier.since = tier.since.max(Some(line.since));
     }
     tiers
 }

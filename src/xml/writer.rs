@@ -1,7 +1,7 @@
 //! The writer: elements are opened and closed, everything between is escaped.
 //!
-//! Names are ours and trusted; values are anybody's. A value that XML cannot carry at all makes [`Writer::finish`] fail,
-//! so that the many calls in between need no check.
+//! Names are ours and trusted; values are anybody's. A value that XML cannot carry at all makes [`Writer::finish`]
+//! fail, so that the many calls in between need no check.
 
 use super::XmlError;
 

@@ -1,8 +1,8 @@
 //! The budgets of the product, measured in one run and printed as one table: `cargo bench --bench budgets`.
 //!
-//! What talks to hypervisors is measured against the lab in a process of its own, and where the budget is a ratio, side by
-//! side with a bare HTTP client that sends the same calls and throws the answers away. `-- service` adds the service with
-//! 10,000 VMs, which takes some ten minutes. Figures of a noisy machine are noise: ratios and medians say more.
+//! What talks to hypervisors is measured against the lab in a process of its own, and where the budget is a ratio, side
+//! by side with a bare HTTP client that sends the same calls and throws the answers away. `-- service` adds the service
+//! with 10,000 VMs, which takes some ten minutes. Figures of a noisy machine are noise: ratios and medians say more.
 //!
 //! ```text
 //! budgets/lab.rs    a lab process      budgets/bare.rs     the bare client      budgets/pure.rs  what needs no server

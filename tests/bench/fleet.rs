@@ -47,7 +47,7 @@ impl Fleet {
             desired: Desired {
                 revision: Revision("1".into()),
                 tiers: BTreeMap::from([(tier_name(), tier(&endpoint))]),
-                vms: specs.into_iter().map(|spec| (spec.key.clone(), spec)).collect(),
+                vms: specs.into_iter().map(|spec| (spec.key.clone(), Arc::new(spec))).collect(),
             },
             inventory: Inventory { endpoints: BTreeMap::from([(endpoint.clone(), answer)]) },
             history: History { last: BTreeMap::from([(endpoint.clone(), last)]), ..History::default() },

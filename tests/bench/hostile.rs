@@ -9,7 +9,7 @@ mod hostile;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostile::{Language, MEBIBYTE, text};
+use hostile::{Language, MEBIBYTE, shapes, text};
 use tierwright::manifest::{SourceText, compile};
 use tierwright::model::Revision;
 use tierwright::xml::{Element, Limits};
@@ -23,54 +23,12 @@ const COUNT: u64 = 100_000;
 fn read(language: Language, bytes: Vec<u8>) -> bool {
     match language {
         Language::Yaml => {
-            compile(Revision::default(), &[SourceText { path: Arc::from("a.yaml"), bytes }]).desired.is_some()
+            compile(Revision::default(), &[SourceText { path: Arc::from("a.yaml"), bytes: bytes.into() }])
+                .desired
+                .is_some()
         }
         Language::Xml => Element::parse(&bytes, Limits::ANSWER).is_ok(),
     }
-}
-
-/// Pieces that, repeated to a mebibyte, find what costs a square.
-fn shapes(language: Language) -> Vec<(String, Vec<u8>)> {
-    let pairs: &[(&str, &str)] = match language {
-        Language::Yaml => &[
-            ("", "["),
-            ("", "{"),
-            ("", "- "),
-            ("", "? "),
-            ("", "a: "),
-            ("[", "[],"),
-            ("[[[[[[[[", "a,"),
-            ("{", "\"k\":1,"),
-            ("- &a x\n", "- *a\n"),
-            ("", "- !!str x\n"),
-            ("", "--- a\n"),
-            ("", "a: b\n"),
-            ("", "\""),
-            ("a: |\n", "  a\n"),
-            ("a: >\n", " a\n\n"),
-            ("", "a"),
-            ("\"", "\\x41"),
-            ("apiVersion: tierwright.dev/v1\nkind: Tier\nmetadata: {name: t}\nspec:\n", "  endpoints: [e]\n"),
-        ],
-        Language::Xml => &[
-            ("", "<"),
-            ("", "<a>"),
-            ("<r>", "<a/>"),
-            ("<r>", "&lt;"),
-            ("<r>", "<!-- -->"),
-            ("<r>", "<![CDATA[x]]>"),
-            ("<r ", "a=\"b\" "),
-            ("<r>", "<a xmlns:a=\"b\" a:c=\"d\"/>"),
-            ("<r>", "text "),
-            ("<r a=\"", "&#x41;"),
-            ("", "&x;"),
-        ],
-    };
-    let grown = |(prefix, unit): &(&str, &str)| {
-        let times = (MEBIBYTE - prefix.len()) / unit.len();
-        (format!("{prefix}{unit}…"), format!("{prefix}{}", unit.repeat(times)).into_bytes())
-    };
-    pairs.iter().map(grown).collect()
 }
 
 /// What was seen of one reader.
@@ -122,7 +80,7 @@ fn main() {
         for seed in 0..count {
             figures.read(language, &|| format!("seed {seed}"), text(language, seed));
         }
-        for (name, bytes) in shapes(language) {
+        for (name, bytes) in shapes(language, MEBIBYTE) {
             figures.read(language, &|| format!("{name:?}"), bytes);
         }
         figures.print(language);

@@ -1,8 +1,9 @@
-//! Inventory of many Hyper-V hosts in the lab: calls, bytes, milliseconds and memory, first and when nothing has changed.
+//! Inventory of many Hyper-V hosts in the lab: calls, bytes, milliseconds and memory, first
+//! and when nothing has changed.
 //!
-//! `cargo bench --bench hyperv [-- HOSTS VMS]`, 200 hosts of 50 VMs when nothing is said. Prints one line a round; figures
-//! are to be read, not asserted. The lab runs in the same process, so its time is in the milliseconds; memory is what the
-//! provider's side added.
+//! `cargo bench --bench hyperv [-- HOSTS VMS]`, 200 hosts of 50 VMs when nothing is said. Prints one line a round;
+//! figures are to be read, not asserted. The lab runs in the same process, so its time is in the milliseconds; memory
+//! is what the provider's side added.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! An inventory of a large XenServer pool over the wire, beside a bare HTTP client that asks for the same.
 //!
-//! Budget (two cores, release): the first inventory 1.1 times the bare client's time for the same answer; one with nothing
-//! changed 0.3 times the first. The lab answers in the same process, so that its time is in both. Run with
+//! Budget (two cores, release): the first inventory 1.1 times the bare client's time for the same answer; one with
+//! nothing changed 0.3 times the first. The lab answers in the same process, so that its time is in both. Run with
 //! `cargo bench --bench pool`.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]

@@ -51,7 +51,7 @@ spec:
 
 /// A file.
 pub fn text(path: String, text: String) -> SourceText {
-    SourceText { path: Arc::from(path), bytes: text.into_bytes() }
+    SourceText { path: Arc::from(path), bytes: text.into_bytes().into() }
 }
 
 /// So many VMs, a file each, and what they name.

@@ -1,5 +1,5 @@
-//! No secret anywhere: canaries stand in passwords and user data, then everything that is written or said is searched for
-//! them, at the most talkative log level, when things go well and when they fail.
+//! No secret anywhere: canaries stand in passwords and user data, then everything that is written or said is searched
+//! for them, at the most talkative log level, when things go well and when they fail.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! `serve` under systemd: what it tells and when, SIGHUP, the status that others read; and the unit of `examples/systemd`.
+//! `serve` under systemd: what it tells and when, SIGHUP, the status that others read; and the
+//! unit of `examples/systemd`.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use crate::harness::{LabBench, Ran};
 const NEVER: Duration = Duration::from_mins(1);
 
 /// A running `serve` and the socket that it tells systemd on.
-struct Service {
+pub struct Service {
     manager: UnixDatagram,
     child: Child,
 }
 
 impl Service {
-    fn start(bench: &mut LabBench) -> Self {
+    pub fn start(bench: &mut LabBench) -> Self {
         let socket = bench.path().join("notify");
         let manager = UnixDatagram::bind(&socket).expect("a socket in a folder of ours");
         manager.set_read_timeout(Some(NEVER)).expect("a time-out above zero");
@@ -31,7 +32,7 @@ impl Service {
     }
 
     /// Reads on until something is told that begins so; being alive is told ten times a second.
-    fn told(&self, beginning: &str) -> String {
+    pub fn told(&self, beginning: &str) -> String {
         let mut buffer = [0; 1024];
         let mut others = Vec::new();
         for _ in 0..1_000 {
@@ -46,13 +47,21 @@ impl Service {
         panic!("never {beginning}: {others:#?}")
     }
 
+    /// What nobody has read yet fills the socket within a second, and more cannot be told then.
+    fn forget_unread(&self) {
+        self.manager.set_nonblocking(true).expect("a socket");
+        while self.manager.recv(&mut [0; 1024]).is_ok() {}
+        self.manager.set_nonblocking(false).expect("a socket");
+    }
+
     fn signal(&self, name: &str) {
+        self.forget_unread();
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &pid]).status().expect("kill is part of the system");
         assert!(sent.success());
     }
 
-    fn end(&mut self) -> Option<i32> {
+    pub fn end(&mut self) -> Option<i32> {
         self.signal("-TERM");
         self.told("STOPPING=1");
         self.child.wait().expect("it ends").code()
@@ -68,7 +77,7 @@ impl Drop for Service {
 }
 
 /// One vCenter and nothing else.
-fn bench() -> LabBench {
+pub fn bench() -> LabBench {
     LabBench::with(LabOptions { vms: 3, only: vec![HypervisorType::Vsphere], ..LabOptions::default() })
 }
 
@@ -126,6 +135,7 @@ fn get_status_tells_of_endpoints_tiers_and_vms_and_whether_anybody_serves() {
     assert!(status.contains("ready"), "{status}");
     // The file may be one writing behind what systemd was told.
     settled_rows(&bench);
+    service.forget_unread();
     bench.run(&["pause", "--reason", "audit"]).expect(0);
     service.told("STATUS=paused (audit)");
     settled(&bench, "paused: audit");
@@ -138,9 +148,10 @@ fn get_status_tells_of_endpoints_tiers_and_vms_and_whether_anybody_serves() {
     assert!(bench.run(&["get", "status"]).expect(1).stderr.starts_with("NO serve runs"));
 }
 
-fn settled_rows(bench: &LabBench) {
+/// Returns once the status file has all of them in sync.
+pub fn settled_rows(bench: &LabBench) {
     let expected = [
-        ["endpoint", "vc-prod", "answers, 6 VMs"],
+        ["endpoint", "vc-prod", "complete, 6 VMs"],
         ["tier", "tier-1", "3 of 3 in sync"],
         ["vm", "shop/shop-db-01", "in sync"],
         ["vm", "shop/shop-report", "in sync"],

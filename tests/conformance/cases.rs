@@ -9,7 +9,7 @@ use tierwright::model::{Bytes, ObservedVm, OwnId, PowerState, Shutdown, VmConfig
 use tierwright::plan::{Change, CreateVm, DiskAt, DiskOrder, NicAt, NicOrder, Operation};
 use tierwright::provider::{ErrorKind, Found, Halt, Provider, StepError, Target};
 
-use crate::recorder::{Wanted, execute, execute_some};
+use crate::recorder::{Kept, Made, Wanted, execute, execute_some};
 use crate::subject::Subject;
 
 /// One case; a broken promise panics.
@@ -38,6 +38,7 @@ cases! {
     find_shows_what_the_listing_shows: nothing,
     a_blank_vm_is_made_with_identity_and_mark: blank,
     a_vm_is_made_from_an_image: image,
+    a_create_tells_its_vm_before_its_second_call: blank,
     done_again_nothing_is_called: blank,
     stopped_before_any_call_a_blank_create_is_finished_by_the_next_run: blank,
     stopped_before_any_call_a_create_from_an_image_is_finished_by_the_next_run: image,
@@ -211,6 +212,22 @@ async fn a_vm_is_made_from_an_image(subject: &Subject) {
     let vm = found(subject.provider.as_ref(), &wanted).await;
     check_created(&vm, &order);
     assert!(collect(subject).await.vms.contains(&vm));
+}
+
+async fn a_create_tells_its_vm_before_its_second_call(subject: &Subject) {
+    let wanted = subject.wanted("known-1").await;
+    let create = Operation::Create(Box::new(order(subject, &wanted, false)));
+    // Whatever it makes around the VM first, such as a folder, takes a run of its own here.
+    let mut kept = Kept::default();
+    for _ in 0..MOST_CALLS {
+        (kept, _) = execute_some(subject.provider.as_ref(), &wanted, vec![create.clone()], Some(1)).await;
+        if subject.provider.find(&Target::Identity(wanted.identity)).await.unwrap() != Found::Nothing {
+            break;
+        }
+    }
+    let vm = found(subject.provider.as_ref(), &wanted).await;
+    let told = Made { own_id: vm.id.clone(), handle: vm.handle.to_string(), calls: 1 };
+    assert_eq!(*kept.made.lock().unwrap(), [told]);
 }
 
 async fn done_again_nothing_is_called(subject: &Subject) {

@@ -1,5 +1,6 @@
 //! What a provider does when a Hyper-V host misbehaves, or a person works beside us; against the lab.
 
+use tierwright::events::chain;
 use tierwright::inventory::{Known, Missing};
 use tierwright::lab::world::{Disk, World};
 use tierwright::lab::{Effect, FaultRule, HYPERV, HYPERV_CLUSTER, LabOptions, NamedFault, WorldHandle};
@@ -463,6 +464,17 @@ async fn a_file_that_a_deletion_cut_short_left_goes_only_while_it_is_that_disk_a
     outcome.unwrap();
     assert_eq!(kept.names(), ["Delete", "ModifySystemSettings"]);
     assert!(!world.with(is_there));
+
+    // Wanted again after all, too late.
+    let change = Change::AttachDisk { name: "data".to_owned(), file: file.clone(), id: None };
+    let mark = Box::new(Mark { generation: after.generation + 1, ..after });
+    let back = vec![Operation::Reconfigure { changes: vec![change], mark }];
+    let (kept, outcome) = execute(provider, &wanted, back).await;
+    let StepError::Provider(error) = outcome.unwrap_err() else { panic!() };
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    let said = chain(&error);
+    assert!(said.contains("any more; bring it back from a backup, or give the disk another name"), "{said}");
+    assert!(kept.names().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! What the XenServer provider does when its pool misbehaves: lost replies, members that die, masters that change, another
-//! pool behind the same address.
+//! What the XenServer provider does when its pool misbehaves: lost replies, members that die, masters that change,
+//! another pool behind the same address.
 
 use serde_json::{Value, json};
 use tierwright::inventory::{Known, Missing};

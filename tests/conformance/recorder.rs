@@ -17,8 +17,18 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub struct Kept {
     pub calls: Mutex<Vec<(Call, Option<Outcome>)>>,
+    /// The VMs that it was told of as made.
+    pub made: Mutex<Vec<Made>>,
     /// So many calls are let through, as if the program ended before the next one.
     pub allowed: Option<usize>,
+}
+
+/// A VM as a create told of it, after so many calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    pub own_id: OwnId,
+    pub handle: String,
+    pub calls: usize,
 }
 
 impl Kept {
@@ -42,6 +52,12 @@ impl Recorder for Kept {
         }
         calls.push((call.clone(), None));
         Ok(IntentId(i64::try_from(calls.len()).unwrap() - 1))
+    }
+
+    async fn made(&self, own_id: &OwnId, handle: &str) -> Result<(), Halt> {
+        let calls = self.calls.lock().unwrap().len();
+        self.made.lock().unwrap().push(Made { own_id: own_id.clone(), handle: handle.to_owned(), calls });
+        Ok(())
     }
 
     async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt> {

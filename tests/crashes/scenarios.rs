@@ -1,4 +1,5 @@
-//! What is being done when the program dies: the VM as Git had it, as Git has it now, and what must be there at the end.
+//! What is being done when the program dies: the VM as Git had it, as Git has it now, and
+//! what must be there at the end.
 
 use std::fmt::Write as _;
 

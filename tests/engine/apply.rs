@@ -1,12 +1,13 @@
 //! Apply: exactly the plan, in its order, recorded, halted where it must be.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tierwright::apply::StepOutcome;
 use tierwright::events::{Event, EventSink};
 use tierwright::gate::Who;
 use tierwright::model::{Bytes, PowerState};
-use tierwright::plan::Manage;
+use tierwright::plan::{LastInventory, Manage, Operation};
 use tokio::sync::Barrier;
 
 use crate::fixtures::{
@@ -117,6 +118,21 @@ async fn a_lost_reply_leaves_an_open_intent() {
     let open = bench.journal.history(bench.clock.now()).await.unwrap().open_intents;
     assert_eq!(open.len(), 1);
     assert_eq!((open[0].key.clone(), open[0].call.as_str()), (key("a"), "Create"));
+}
+
+#[tokio::test]
+async fn what_a_create_made_is_known_though_it_never_came_to_its_end() {
+    let vc = shared(with_vms(&[]).faulty("a", Fault::RefuseLater("no such right")));
+    let bench = Bench::new(&[("vc", &vc)]).await;
+    let empty = LastInventory { generation: 0, taken_at: bench.clock.now(), vms: Arc::default() };
+    bench.journal.remember(&BTreeMap::from([(endpoint("vc"), empty)]), bench.clock.now()).await.unwrap();
+    let mut begun = create("vc", "a");
+    begun.operations.push(Operation::Start);
+    let report = bench.apply(vec![begun.clone()]).await;
+    assert_eq!(told(&report), ["default/a: failed"]);
+    let known = bench.journal.history(bench.clock.now()).await.unwrap().last[&endpoint("vc")].vms.clone();
+    let known: Vec<_> = known.iter().map(|vm| (vm.id.to_string(), vm.owned.as_ref().map(|owned| &owned.key))).collect();
+    assert_eq!(known, [(begun.identity.to_string(), Some(&begun.key))]);
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::{Span, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tierwright::journal::{Intent, Journal, JournalError, Volatile};
+use tierwright::gate::Who;
+use tierwright::journal::{Intent, Journal, JournalError, ReadFrom, Volatile};
 use tierwright::manifest::SourceText;
 use tierwright::model::{CloudInit, Desired, Revision, Secret};
 use tierwright::plan::{Because, LastInventory, LastOwned, LastVm, Step};
@@ -39,6 +40,7 @@ fn last(generation: u64, at: Timestamp, keys: &[&str]) -> LastInventory {
             generation: 1,
             disks: Vec::new(),
             image: None,
+            unfinished: false,
         }),
         missing_once: false,
     };
@@ -141,7 +143,8 @@ async fn act(journal: &Journal, now: Timestamp, rng: &mut StdRng, open: &mut Vec
         3 => drop(journal.close_seen(&endpoint(at), &key(name), "seen", now).await.unwrap()),
         4 => {
             let mut vm = last(1, now, &[name]).vms[0].clone();
-            vm.owned.as_mut().unwrap().generation = rng.random_range(1..9);
+            let owned = vm.owned.as_mut().unwrap();
+            (owned.generation, owned.unfinished) = (rng.random_range(1..9), rng.random_bool(0.3));
             journal.witness(&endpoint(at), &vm).await.unwrap();
         }
         5 => journal.memory_is_whole(now).await.unwrap(),
@@ -282,11 +285,11 @@ async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_re
         let some = (0..5).filter(|_| rng.random_bool(0.7)).collect::<Vec<_>>();
         let text = |n: &i32| SourceText {
             path: format!("{n}.yaml").into(),
-            bytes: format!("# {}\n", number / (n + 2)).into_bytes(),
+            bytes: format!("# {}\n", number / (n + 2)).into_bytes().into(),
         };
         let texts: Arc<[SourceText]> = some.iter().map(text).collect();
         let desired = Desired { revision: Revision(format!("r{number}")), ..Desired::default() };
-        journal.keep_revision(&desired, &texts, noon()).await.unwrap();
+        journal.keep_revision(&desired, &texts, &read_from("/manifests", Who::Serve)).await.unwrap();
         if number % 3 == 0 {
             journal.close().await;
             journal = Journal::open(dir.path()).await.unwrap();
@@ -300,21 +303,63 @@ async fn of_a_revision_the_texts_that_changed_are_written_and_all_of_them_are_re
 async fn the_last_good_revision_is_kept_unless_it_holds_user_data() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path()).await.unwrap();
-    let texts = [SourceText { path: "vms.yaml".into(), bytes: b"kind: Tier\n# canary-secret\n".to_vec() }];
+    let texts = [SourceText { path: "vms.yaml".into(), bytes: (*b"kind: Tier\n# canary-secret\n").into() }];
     let none: Arc<[SourceText]> = Arc::new([]);
     let plain = Desired { revision: Revision("r1".into()), ..Desired::default() };
-    journal.keep_revision(&plain, &none, noon()).await.unwrap();
+    journal.keep_revision(&plain, &none, &read_from("/manifests", Who::Serve)).await.unwrap();
     assert_eq!(journal.good_revision().await.unwrap().unwrap().revision, plain.revision);
 
     let mut vm = crate::fixtures::spec("a");
     vm.cloud_init = Some(CloudInit::Inline(Secret::new("canary-secret".into())));
     let mut inline = Desired { revision: Revision("r2".into()), ..Desired::default() };
-    inline.vms.insert(vm.key.clone(), vm);
-    journal.keep_revision(&inline, &Arc::from(texts), noon()).await.unwrap();
+    inline.vms.insert(vm.key.clone(), Arc::new(vm));
+    journal.keep_revision(&inline, &Arc::from(texts), &read_from("/manifests", Who::Serve)).await.unwrap();
     assert!(journal.good_revision().await.unwrap().is_none());
     journal.close().await;
     for file in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(13).any(|window| window == b"canary-secret"));
     }
+}
+
+fn read_from(source: &str, by: Who) -> ReadFrom {
+    ReadFrom { source: source.to_owned(), at: noon(), by }
+}
+
+/// In a file, and in memory as the simulations have it.
+#[tokio::test]
+async fn an_apply_does_not_put_its_revision_in_place_of_another_sources() {
+    let dir = tempfile::tempdir().unwrap();
+    for journal in [Journal::open(dir.path()).await.unwrap(), Journal::in_memory(dir.path(), &Volatile::default())] {
+        let keep = async |revision: &str, from: ReadFrom| {
+            let desired = Desired { revision: Revision(revision.into()), ..Desired::default() };
+            let text = SourceText { path: "a.yaml".into(), bytes: revision.as_bytes().to_vec().into() };
+            journal.keep_revision(&desired, &Arc::from([text]), &from).await.unwrap();
+            let good = journal.good_revision().await.unwrap().unwrap();
+            assert_eq!(*good.revision.0.as_bytes(), *good.texts[0].bytes);
+            good.revision.0
+        };
+        assert_eq!(keep("first", read_from("/manifests", Who::Apply)).await, "first");
+        assert_eq!(keep("served", read_from("/manifests", Who::Serve)).await, "served");
+        assert_eq!(keep("elsewhere", read_from("/elsewhere/manifests", Who::Apply)).await, "served");
+        assert_eq!(keep("applied", read_from("/manifests", Who::Apply)).await, "applied");
+        assert_eq!(keep("moved", read_from("/srv/manifests", Who::Serve)).await, "moved");
+    }
+}
+
+#[tokio::test]
+async fn a_last_good_revision_that_another_process_wrote_is_replaced_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (serve, apply) = (Journal::open(dir.path()).await.unwrap(), Journal::open(dir.path()).await.unwrap());
+    let keep = async |journal: &Journal, revision: &str, files: &[&str]| {
+        let desired = Desired { revision: Revision(revision.into()), ..Desired::default() };
+        let texts = files.iter().map(|path| SourceText { path: (*path).into(), bytes: (*b"same").into() });
+        journal.keep_revision(&desired, &texts.collect(), &read_from("/manifests", Who::Serve)).await.unwrap();
+    };
+    keep(&serve, "r1", &["a.yaml", "b.yaml"]).await;
+    keep(&apply, "r2", &["a.yaml", "c.yaml"]).await;
+    keep(&serve, "r3", &["a.yaml", "b.yaml"]).await;
+    let good = apply.good_revision().await.unwrap().unwrap();
+    let files: Vec<&str> = good.texts.iter().map(|text| &*text.path).collect();
+    assert_eq!((good.revision.0.as_str(), files), ("r3", vec!["a.yaml", "b.yaml"]));
 }

@@ -30,6 +30,8 @@ pub enum Fault {
     Panic,
     /// The call never ends.
     Hang,
+    /// The server refuses every call after the first operation.
+    RefuseLater(&'static str),
     /// Somebody starts the VM between two of our calls.
     ChangedMidway,
     /// The server says done and did nothing.
@@ -155,7 +157,8 @@ impl Memory {
         self.point().await;
         self.calls.lock().unwrap().push(format!("{} {name}", step.key));
         match fault {
-            Some(Fault::Refuse(why)) => {
+            Some(Fault::RefuseLater(_)) if operation == 0 => change(&mut self.vms.lock().unwrap()),
+            Some(Fault::Refuse(why) | Fault::RefuseLater(why)) => {
                 recorder.after(intent, &Outcome::Refused(why.into())).await?;
                 return Err(self.error(ErrorKind::Denied, why).into());
             }
@@ -184,7 +187,9 @@ impl Memory {
             let id = step.own_id.clone().unwrap_or_else(|| OwnId::new(&step.identity.to_string()));
             match operation {
                 Operation::Create(create) => {
-                    self.send((step, at), "Create", recorder, |vms| drop(vms.insert(id, made(create)))).await?;
+                    let make = |vms: &mut BTreeMap<_, _>| drop(vms.insert(id.clone(), made(create)));
+                    self.send((step, at), "Create", recorder, make).await?;
+                    recorder.made(&id, "").await?;
                 }
                 Operation::Reconfigure { changes, mark } => {
                     let change = |vms: &mut BTreeMap<_, _>| change(vms.get_mut(&id).unwrap(), changes, mark);

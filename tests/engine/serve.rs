@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tierwright::events::EventSink;
 use tierwright::journal::{Journal, Lock};
 use tierwright::model::Bytes;
 use tierwright::plan::Manage;
 use tierwright::reconciler::Reconciler;
-use tierwright::session::Session;
+use tierwright::session::{LookRequest, Session};
+use tierwright::settings::Settings;
 use tierwright::shutdown::Shutdown;
 use tierwright::status::{Condition, Status};
 use tokio::sync::watch;
@@ -18,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::fixtures::{memory_of, noon, own_id};
 use crate::provider::{Fault, Memory, config, shared};
-use crate::session::{TIER, session, vm, write};
+use crate::session::{TIER, session, session_of, settings, vm, write};
 
 /// A running `serve`.
 pub struct Serve {
@@ -152,6 +154,49 @@ async fn a_serve_that_starts_while_the_source_is_broken_knows_the_last_good_revi
     assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(4));
     assert_eq!(vc.vms.lock().unwrap().len(), 2);
     serve.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_serve_that_starts_while_the_source_is_broken_goes_on_with_what_a_person_applied_since() {
+    let dir = tempfile::tempdir().unwrap();
+    two_vms(dir.path());
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.until("both made", in_sync(2)).await;
+    serve.end().await;
+    write(dir.path(), "web.yaml", &vm("web", "8GiB", ""));
+    apply(&session(dir.path(), &vc, Manage::Enforce), LookRequest::default()).await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(8));
+    // Other manifests are no word on this source: of what they brought, the next serve knows nothing.
+    write(&dir.path().join("other"), "tier.yaml", TIER);
+    write(&dir.path().join("other"), "web.yaml", &vm("web", "16GiB", ""));
+    let other = dir.path().join("other/manifests");
+    apply(
+        &session(dir.path(), &vc, Manage::Enforce),
+        LookRequest { manifests: Some(other.clone()), ..LookRequest::default() },
+    )
+    .await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(16));
+
+    fs::remove_dir_all(dir.path().join("manifests")).unwrap();
+    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
+    serve.cycles(3).await;
+    assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(8));
+    serve.end().await;
+
+    // And a serve of another source knows no good revision of it.
+    fs::remove_dir_all(&other).unwrap();
+    let settings = Settings { source: other, ..settings(dir.path(), Manage::Enforce) };
+    let mut serve = Serve::with(session_of(settings, &[&vc]), |reconciler| reconciler).await;
+    let no_good = |status: &Status| matches!(&status.condition, Condition::Stalled(why) if why.contains("no good"));
+    serve.until("stalled", no_good).await;
+    serve.end().await;
+}
+
+async fn apply(session: &Session, request: LookRequest) {
+    let look = session.look(&request).await.unwrap();
+    let report = session.apply(&look, &EventSink::nowhere(), &Shutdown::new()).await.unwrap();
+    assert_eq!(report.steps.len(), 1, "{report:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -175,7 +175,7 @@ impl Case {
 fn desired(folder: &Path) -> Desired {
     let read = |path: PathBuf| SourceText {
         path: path.file_name().unwrap().to_string_lossy().into_owned().into(),
-        bytes: fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        bytes: fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into(),
     };
     let own = read(folder.join("desired.yaml"));
     let has_tiers = String::from_utf8_lossy(&own.bytes).contains("kind: Tier");

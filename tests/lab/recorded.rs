@@ -1,9 +1,10 @@
-//! Requests recorded from real clients at real vCenters, sent to the lab as they are: the answers must have the shape of
-//! the recorded ones, but for the differences listed in `recorded_differences.txt`.
+//! Requests recorded from real clients at real vCenters, sent to the lab as they are: the answers must have the shape
+//! of the recorded ones, but for the differences listed in `recorded_differences.txt`.
 //!
 //! The shape of an answer is its HTTP status and the set of its element paths with their `xsi:type`. Ids are mapped:
 //! recorded VMs, datastores and networks stand for VMs, datastores and networks of the lab. A difference that is not
-//! listed fails, and so does a listed one that is none any more. A path begins with the call, or with the property asked.
+//! listed fails, and so does a listed one that is none any more. A path begins with the call,
+//! or with the property asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

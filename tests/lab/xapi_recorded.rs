@@ -2,9 +2,9 @@
 //! the recorded ones, the same keys and the same error codes and parameters, but for the differences listed in
 //! `xapi_recorded_differences.txt`.
 //!
-//! References and tokens of the recording stand for what the lab answered in their place; a difference that is not listed
-//! fails, and so does a listed one that is none any more. Values inside records are compared by kind; what is in string
-//! maps and plain lists is data, not shape.
+//! References and tokens of the recording stand for what the lab answered in their place; a difference that is not
+//! listed fails, and so does a listed one that is none any more. Values inside records are compared by kind; what is in
+//! string maps and plain lists is data, not shape.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -62,7 +62,7 @@ spec:
 fn triggered(example: &Example) -> BTreeSet<&'static str> {
     let documents: Vec<String> = example.fragments.iter().map(whole).collect();
     let text = documents.join("---\n");
-    let bytes = |text: String| SourceText { path: Arc::from("a.yaml"), bytes: text.into_bytes() };
+    let bytes = |text: String| SourceText { path: Arc::from("a.yaml"), bytes: text.into_bytes().into() };
     let diagnostics = if example.fragments[0].within == Within::Settings {
         let usual = [("installation", "installation: prod\n"), ("source", "source: {path: manifests}\n")];
         let missing = usual.iter().filter(|(field, _)| !text.is_empty() && !text.contains(&format!("{field}:")));

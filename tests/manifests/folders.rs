@@ -40,8 +40,9 @@ fn files_are_read_by_path_and_dotfiles_are_not() {
         ("README.md", "["),
         ("c.yaml.orig", "["),
     ]);
-    let paths: Vec<String> = read(folder.path())
-        .texts
+    let read = read(folder.path());
+    let paths: Vec<String> = read
+        .texts()
         .iter()
         .map(|text| text.path.strip_prefix(&format!("{}/", folder.path().display())).expect("below").to_owned())
         .collect();

@@ -46,7 +46,7 @@ fn every_case_is_reported_as_expected() {
 #[test]
 fn the_order_of_texts_does_not_matter() {
     let folder = Path::new("tests/manifests/cases");
-    let mut texts = source::read(folder).texts;
+    let mut texts = source::read(folder).texts().to_vec();
     let revision = tierwright::model::Revision("same".into());
     let forward = tierwright::manifest::compile(revision.clone(), &texts);
     texts.reverse();

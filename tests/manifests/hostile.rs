@@ -10,10 +10,10 @@ use tierwright::manifest::{SourceText, compile};
 use tierwright::model::{Bytes, Revision};
 use tierwright::xml::{Element, Limits};
 
-use crate::by_seed::{Language, MEBIBYTE, text};
+use crate::by_seed::{Language, MEBIBYTE, shapes, signs, text};
 
 fn problems(bytes: Vec<u8>) -> Vec<Diagnostic> {
-    let compiled = compile(Revision("r".into()), &[SourceText { path: Arc::from("a.yaml"), bytes }]);
+    let compiled = compile(Revision("r".into()), &[SourceText { path: Arc::from("a.yaml"), bytes: bytes.into() }]);
     let errors = compiled.diagnostics.iter().any(|diagnostic| diagnostic.code != "TW0319");
     assert_eq!(compiled.desired.is_none(), errors);
     compiled.diagnostics
@@ -21,14 +21,6 @@ fn problems(bytes: Vec<u8>) -> Vec<Diagnostic> {
 
 fn codes(text: &str) -> Vec<&'static str> {
     problems(text.as_bytes().to_vec()).iter().map(|problem| problem.code).collect()
-}
-
-fn repeated(unit: &str, prefix: &str) -> String {
-    let mut text = prefix.to_owned();
-    while text.len() < 1 << 18 {
-        text.push_str(unit);
-    }
-    text
 }
 
 /// Each is read in a fraction of this even without optimization; what grows with the square is not.
@@ -43,39 +35,15 @@ fn timed(bytes: Vec<u8>) -> (Vec<Diagnostic>, Duration) {
 
 #[test]
 fn a_quarter_mebibyte_of_anything_is_read_in_linear_time() {
-    let head = "apiVersion: tierwright.dev/v1\nkind: VirtualMachine\nmetadata: {name: x}\nspec:\n";
-    let shapes = [
-        ("[", ""),
-        ("{", ""),
-        ("- ", ""),
-        ("? ", ""),
-        ("a: ", ""),
-        ("[],", "["),
-        ("a,", "[[[[[[[["),
-        ("[a]: x,", "["),
-        ("\"k\":1,", "{"),
-        ("- &a x\n", ""),
-        ("- *a\n", "- &a x\n"),
-        ("- !!str x\n", ""),
-        ("--- a\n", ""),
-        ("a: b\n", ""),
-        ("\"", ""),
-        ("  a\n", "a: |\n"),
-        (" a\n\n", "a: >\n"),
-        ("a", ""),
-        ("\\x41", "\""),
-        ("  userData: [\n", head),
-        ("  cpus: 0\n", head),
-    ];
     let nested: String = (0..1400).fold(String::new(), |mut text, depth| {
         let _ = writeln!(text, "{:depth$}a:", "");
         text
     });
-    let texts = shapes.iter().map(|(unit, prefix)| repeated(unit, prefix)).chain([nested]);
-    for text in texts {
-        let (found, took) = timed(text.clone().into_bytes());
-        assert!(took < LIMIT, "{:?}… took {took:?}", &text[..40]);
-        assert!(!found.is_empty(), "{:?}… was taken", &text[..40]);
+    let nested = ("deeper by a line each".to_owned(), nested.into_bytes());
+    for (name, bytes) in shapes(Language::Yaml, MEBIBYTE / 4).into_iter().chain([nested]) {
+        let (found, took) = timed(bytes);
+        assert!(took < LIMIT, "{name:?} took {took:?}");
+        assert!(!found.is_empty(), "{name:?} was taken");
         assert!(found.len() <= 501, "{} problems kept", found.len());
     }
 }
@@ -159,90 +127,11 @@ fn elements(tree: &Element<'_>) -> usize {
     1 + tree.children.iter().map(elements).sum::<usize>()
 }
 
-/// What means something to a YAML scanner.
-const SIGNS: &[&str] = &[
-    "\n",
-    "\r\n",
-    "\r",
-    " ",
-    "  ",
-    "    ",
-    "\t",
-    "-",
-    "- ",
-    "--- ",
-    "---\n",
-    "...\n",
-    "? ",
-    ": ",
-    ":",
-    ",",
-    "[",
-    "]",
-    "{",
-    "}",
-    "&a ",
-    "*a",
-    "!!str ",
-    "!t ",
-    "|",
-    "|2-\n",
-    ">",
-    ">+\n",
-    "'",
-    "\"",
-    "\\x41",
-    "\\u00",
-    "#",
-    " # c\n",
-    "%YAML 1.2\n",
-    "%TAG ! !\n",
-    "<<: ",
-    "~",
-    "null",
-    "true",
-    "0x1F",
-    "1e9",
-    "\u{feff}",
-    "é",
-    "日本",
-    "😀",
-    "\u{a0}",
-    "@",
-    "`",
-    "\0",
-    "\u{7f}",
-    "\u{2028}",
-];
-
-/// What means something to us.
-const LINES: &[&str] = &[
-    "apiVersion: tierwright.dev/v1\n",
-    "kind: VirtualMachine\n",
-    "kind: Tier\n",
-    "kind: InstanceType\n",
-    "metadata: {name: a}\n",
-    "spec:\n",
-    "  tier: t\n",
-    "  cpus: 2\n",
-    "  memory: 4GiB\n",
-    "  disks:\n",
-    "    - {name: root, size: 1GiB}\n",
-    "  nics: [{name: a, network: b}]\n",
-    "  cloudInit:\n",
-    "    userData: |\n",
-    "  dependsOn: [a, b/c]\n",
-    "  networks: {a: {portGroup: b}}\n",
-    "  endpoints: [e]\n",
-    "  price: {currency: USD}\n",
-];
-
 /// Pieces that mean something to a YAML scanner or to us, so that random texts get past the first byte.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        prop::sample::select(SIGNS.to_vec()).prop_map(ToOwned::to_owned),
-        prop::sample::select(LINES.to_vec()).prop_map(ToOwned::to_owned),
-        "[ -~]{1,6}",
+        2 => prop::sample::select(signs(Language::Yaml)).prop_map(ToOwned::to_owned),
+        1 => "[ -~]{1,6}",
     ];
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
@@ -290,7 +179,7 @@ proptest! {
              apiVersion: tierwright.dev/v1\nkind: VirtualMachine\nmetadata: {{name: a}}\n\
              spec: {{tier: t, cpus: 1, memory: 1GiB, shutdown: {{timeout: {text}}}}}\n"
         );
-        let text = SourceText { path: Arc::from("a.yaml"), bytes: manifests.into_bytes() };
+        let text = SourceText { path: Arc::from("a.yaml"), bytes: manifests.into_bytes().into() };
         let desired = compile(Revision("r".into()), &[text]).desired.expect("valid");
         let vm = desired.vms.values().next().expect("one VM");
         prop_assert_eq!(vm.shutdown.timeout_seconds, seconds);

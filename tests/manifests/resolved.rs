@@ -25,7 +25,7 @@ spec: {cpus: 8, memory: 32GiB, tiers: [t]}
 ";
 
 fn compiled(text: &str) -> Compiled {
-    compile(Revision("r".into()), &[SourceText { path: Arc::from("a.yaml"), bytes: text.as_bytes().to_vec() }])
+    compile(Revision("r".into()), &[SourceText { path: Arc::from("a.yaml"), bytes: text.as_bytes().into() }])
 }
 
 fn vm(spec: &str) -> VmSpec {
@@ -34,7 +34,7 @@ fn vm(spec: &str) -> VmSpec {
     );
     let compiled = compiled(&text);
     let desired = compiled.desired.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
-    desired.vms[&VmKey::new("p", "vm").expect("a key")].clone()
+    VmSpec::clone(&desired.vms[&VmKey::new("p", "vm").expect("a key")])
 }
 
 #[test]

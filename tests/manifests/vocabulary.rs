@@ -64,7 +64,7 @@ fn every_code_is_used() {
 /// The fields that the reader takes where `wrap` puts a mapping, as it says itself about an unknown one.
 fn fields_read(wrap: &dyn Fn(Value) -> Value) -> BTreeSet<String> {
     let document = wrap(json!({"zzzzzz": 1})).to_string();
-    let text = SourceText { path: Arc::from("a.yaml"), bytes: document.clone().into_bytes() };
+    let text = SourceText { path: Arc::from("a.yaml"), bytes: document.as_bytes().into() };
     let diagnostics = compile(Revision("r".into()), &[text]).diagnostics;
     let unknown = diagnostics.iter().find(|problem| problem.code == "TW0104" && problem.summary.contains("zzzzzz"));
     let unknown = unknown.unwrap_or_else(|| panic!("{document}: {diagnostics:?}"));

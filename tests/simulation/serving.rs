@@ -1,5 +1,5 @@
-//! A stretch of a life in which `serve` runs: its own loop decides when to look, what to begin, what to wait for and what to
-//! try again, while the process's time passes. What it sent is judged as that of any other run.
+//! A stretch of a life in which `serve` runs: its own loop decides when to look, what to begin, what to wait for and
+//! what to try again, while the process's time passes. What it sent is judged as that of any other run.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};

@@ -125,6 +125,13 @@ impl Recorder for Overheard<'_> {
         Ok(intent)
     }
 
+    async fn made(&self, own_id: &OwnId, handle: &str) -> Result<(), Halt> {
+        self.by.watch.mortal.point().await;
+        self.inner.made(own_id, handle).await?;
+        self.by.watch.mortal.point().await;
+        Ok(())
+    }
+
     async fn after(&self, intent: IntentId, outcome: &Outcome) -> Result<(), Halt> {
         self.by.watch.mortal.point().await;
         self.inner.after(intent, outcome).await?;

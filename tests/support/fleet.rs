@@ -107,7 +107,7 @@ pub fn desired(tiers: Vec<Tier>, vms: Vec<VmSpec>) -> Desired {
     Desired {
         revision,
         tiers: tiers.into_iter().map(|tier| (tier.name.clone(), tier)).collect(),
-        vms: vms.into_iter().map(|vm| (vm.key.clone(), vm)).collect(),
+        vms: vms.into_iter().map(|vm| (vm.key.clone(), Arc::new(vm))).collect(),
     }
 }
 

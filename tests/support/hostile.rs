@@ -1,4 +1,5 @@
-//! Texts that mean harm, by seed: mutations of good ones, and ones put together from what means something to a reader.
+//! Texts that mean harm, by seed: mutations of good ones, and ones put together from what means something to a reader; and
+//! shapes, one piece over and over, that find what costs a square.
 //!
 //! One seed is one text, whoever asks: a test takes a few thousand, `cargo bench --bench hostile` a hundred thousand.
 
@@ -26,6 +27,19 @@ pub fn text(language: Language, seed: u64) -> Vec<u8> {
         grow(&mut text, &mut rng);
     }
     text
+}
+
+/// Texts of about so many bytes, each with the piece that it repeats and what stands before; none of them is taken.
+pub fn shapes(language: Language, bytes: usize) -> Vec<(String, Vec<u8>)> {
+    let shapes = match language {
+        Language::Yaml => YAML_SHAPES,
+        Language::Xml => XML_SHAPES,
+    };
+    let grown = |(prefix, piece): &(&str, &str)| {
+        let times = (bytes - prefix.len()) / piece.len();
+        (format!("{prefix}{piece}…"), format!("{prefix}{}", piece.repeat(times)).into_bytes())
+    };
+    shapes.iter().map(grown).collect()
 }
 
 /// Repeats a piece of the text until it has a mebibyte, so that whatever costs a square shows.
@@ -99,7 +113,8 @@ fn generated(language: Language, rng: &mut StdRng) -> Vec<u8> {
     text
 }
 
-const fn signs(language: Language) -> &'static [&'static str] {
+/// What means something to a reader.
+pub const fn signs(language: Language) -> &'static [&'static str] {
     match language {
         Language::Yaml => YAML,
         Language::Xml => XML,
@@ -112,8 +127,10 @@ const YAML: &[&str] = &[
     "\r\n",
     "\r",
     " ",
+    "  ",
     "    ",
     "\t",
+    "-",
     "- ",
     "--- ",
     "---\n",
@@ -132,11 +149,13 @@ const YAML: &[&str] = &[
     "!t ",
     "|",
     "|2-\n",
+    ">",
     ">+\n",
     "'",
     "\"",
     "\\x41",
     "\\u00",
+    "#",
     " # c\n",
     "%YAML 1.2\n",
     "%TAG ! !\n",
@@ -162,6 +181,7 @@ const YAML: &[&str] = &[
     "apiVersion: tierwright.dev/v1\n",
     "kind: VirtualMachine\n",
     "kind: Tier\n",
+    "kind: InstanceType\n",
     "metadata: {name: a}\n",
     "spec:\n",
     "  tier: t\n",
@@ -175,6 +195,36 @@ const YAML: &[&str] = &[
     "    userData: |\n",
     "  networks: {a: {portGroup: b}}\n",
     "  endpoints: [e]\n",
+    "  price: {currency: USD}\n",
+];
+
+const VM_HEAD: &str = "apiVersion: tierwright.dev/v1\nkind: VirtualMachine\nmetadata: {name: x}\nspec:\n";
+const TIER_HEAD: &str = "apiVersion: tierwright.dev/v1\nkind: Tier\nmetadata: {name: t}\nspec:\n";
+
+/// What stands before, and the piece.
+const YAML_SHAPES: &[(&str, &str)] = &[
+    ("", "["),
+    ("", "{"),
+    ("", "- "),
+    ("", "? "),
+    ("", "a: "),
+    ("[", "[],"),
+    ("[[[[[[[[", "a,"),
+    ("[", "[a]: x,"),
+    ("{", "\"k\":1,"),
+    ("- &a x\n", "- *a\n"),
+    ("", "- &a x\n"),
+    ("", "- !!str x\n"),
+    ("", "--- a\n"),
+    ("", "a: b\n"),
+    ("", "\""),
+    ("a: |\n", "  a\n"),
+    ("a: >\n", " a\n\n"),
+    ("", "a"),
+    ("\"", "\\x41"),
+    (VM_HEAD, "  userData: [\n"),
+    (VM_HEAD, "  cpus: 0\n"),
+    (TIER_HEAD, "  endpoints: [e]\n"),
 ];
 
 /// What means something to an XML parser or to a SOAP client.
@@ -231,6 +281,20 @@ const XML: &[&str] = &[
     "</returnval>",
     "<val xsi:type=\"ArrayOfVirtualDevice\">",
     "</val>",
+];
+
+const XML_SHAPES: &[(&str, &str)] = &[
+    ("", "<"),
+    ("", "<a>"),
+    ("<r>", "<a/>"),
+    ("<r>", "&lt;"),
+    ("<r>", "<!-- -->"),
+    ("<r>", "<![CDATA[x]]>"),
+    ("<r ", "a=\"b\" "),
+    ("<r>", "<a xmlns:a=\"b\" a:c=\"d\"/>"),
+    ("<r>", "text "),
+    ("<r a=\"", "&#x41;"),
+    ("", "&x;"),
 ];
 
 const GOOD_YAML: &[&str] = &[

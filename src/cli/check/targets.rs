@@ -107,7 +107,7 @@ spec:
 ";
 
     fn tier() -> Tier {
-        let text = crate::manifest::SourceText { path: "tier.yaml".into(), bytes: TIER.as_bytes().to_vec() };
+        let text = crate::manifest::SourceText { path: "tier.yaml".into(), bytes: TIER.as_bytes().into() };
         let desired = crate::manifest::compile(crate::model::Revision::default(), &[text]).desired;
         desired.expect("a valid tier").tiers.into_values().next().expect("one")
     }

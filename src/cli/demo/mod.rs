@@ -1,7 +1,7 @@
 //! `demo`: the whole idea in a minute, on simulated hypervisors, with nothing but this binary.
 //!
-//! The lab runs in this process and is spoken to over TLS on loopback by the same clients that speak to a real vCenter and
-//! a real XenServer pool, both at once.
+//! The lab runs in this process and is spoken to over TLS on loopback by the same clients that speak to a real vCenter
+//! and a real XenServer pool, both at once.
 //! Every preview and every change below goes through the same calls as `plan` and `apply`. With `--once` the demo is a
 //! test: it checks each claim it makes and exits 1 when one does not hold.
 //!

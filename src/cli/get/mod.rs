@@ -1,12 +1,17 @@
 //! `get`: what is there, as tables or data. Asks and never changes.
 //!
+//! How things stand (STATUS) the running `serve` says, if one runs; else a look does (served.rs), in the same words
+//! (words.rs).
+//!
 //! Each kind makes one list of plain rows; table, wide, JSON, YAML and name are five ways to print the same rows.
 
 mod endpoints;
 mod inventory;
+mod served;
 mod status;
 mod tiers;
 mod vms;
+mod words;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -25,8 +30,8 @@ use crate::session::Session;
 
 Examples:
   tierwright get vms                        all VMs: whose they are and how they stand
-  tierwright get vms -o wide erp            more columns; only what contains `erp`
-  tierwright get endpoints
+  tierwright get vms -o wide erp            since when, why, addresses; only what contains `erp`
+  tierwright get endpoints                  how each answers
   tierwright get tiers -o yaml
   tierwright get inventory -o json > inv.json   everything seen, for `plan --inventory`
   tierwright get status                     what the running `serve` last said; asks no endpoint

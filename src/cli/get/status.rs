@@ -1,14 +1,15 @@
-//! `get status`: what the running `serve` last said of itself, and a line for each endpoint, tier and VM. Asks no endpoint.
+//! `get status`: what the running `serve` last said of itself, and a line for each endpoint, tier and VM. Asks no
+//! endpoint.
 
 use serde::Serialize;
 
-use super::{Args, Format, Row, or_dash, print};
+use super::words::{self, Standing};
+use super::{Args, Format, Row, or_dash, print, served};
 use crate::cli::view;
 use crate::journal::Lock;
 use crate::outcome;
-use crate::plan::Action;
 use crate::session::Session;
-use crate::status::{Condition, EndpointStatus, StatusFile, TierStatus, VmIs, VmStatus};
+use crate::status::{Condition, StatusFile};
 
 /// The file, and what a reader must know beside it.
 #[derive(Serialize)]
@@ -25,17 +26,17 @@ struct Told<'a> {
 struct Line {
     kind: &'static str,
     name: String,
-    status: String,
-    since: Option<jiff::Timestamp>,
-    detail: Option<String>,
+    #[serde(flatten)]
+    standing: Standing,
 }
 
 impl Row for Line {
-    const HEADINGS: &'static [&'static str] = &["kind", "name", "status", "since", "detail"];
+    const HEADINGS: &'static [&'static str] = &["kind", "name", "status", "since", "why"];
     const NARROW: usize = 5;
 
     fn cells(&self) -> Vec<String> {
-        vec![self.kind.to_owned(), self.name(), self.status.clone(), or_dash(self.since), or_dash(self.detail.as_ref())]
+        let Standing { status, since, why } = &self.standing;
+        vec![self.kind.to_owned(), self.name(), or_dash(status.as_ref()), or_dash(*since), or_dash(why.as_ref())]
     }
 
     fn name(&self) -> String {
@@ -53,7 +54,7 @@ pub(super) fn list(session: &Session, args: &Args) -> anyhow::Result<u8> {
         view::say!("There is no status in {}: `tierwright serve` {whether}.", state_dir.display());
         return Ok(outcome::ERROR);
     };
-    let age_seconds = session.clock().now().as_second().saturating_sub(file.written_at.as_second()).max(0);
+    let age_seconds = served::age(session, &file);
     match args.output {
         Format::Json if args.containing.is_none() => view::json(&Told { serving, age_seconds, file: &file })?,
         Format::Yaml if args.containing.is_none() => view::yaml(&Told { serving, age_seconds, file: &file })?,
@@ -69,17 +70,11 @@ pub(super) fn list(session: &Session, args: &Args) -> anyhow::Result<u8> {
 /// What concerns all of it, for a person.
 fn head(file: &StatusFile, serving: bool, age: i64) {
     let status = &file.status;
-    let word = match &status.condition {
-        Condition::Starting => "starting".to_owned(),
-        Condition::Ready => "ready".to_owned(),
-        Condition::Reconciling => "reconciling".to_owned(),
-        Condition::Stalled(why) => format!("STALLED: {}", view::clean(why)),
-        Condition::Ended => "ended".to_owned(),
-    };
+    let word = served::condition(&status.condition);
     if serving {
-        view::say!("serve (process {}) said {}: {word}", file.process, ago(age));
+        view::say!("serve (process {}) said {}: {word}", file.process, served::ago(age));
     } else {
-        view::say!("NO serve runs. The last one (process {}) said {}: {word}", file.process, ago(age));
+        view::say!("NO serve runs. The last one (process {}) said {}: {word}", file.process, served::ago(age));
     }
     if let Some(revision) = &status.revision {
         view::say!("revision in force: {}", view::clean(revision));
@@ -106,68 +101,14 @@ fn head(file: &StatusFile, serving: bool, age: i64) {
     }
 }
 
-fn ago(seconds: i64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s ago"),
-        120..7200 => format!("{} min ago", seconds / 60),
-        7200..172_800 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
-}
-
 fn lines(file: &StatusFile) -> Vec<Line> {
     let status = &file.status;
+    let line = |kind, name: String, standing| Line { kind, name, standing };
+    let endpoints = status.endpoints.iter();
     let mut lines: Vec<Line> =
-        status.endpoints.iter().map(|(name, endpoint)| endpoint_line(name.to_string(), endpoint)).collect();
-    lines.extend(file.tiers.iter().map(|(name, tier)| tier_line(name.to_string(), *tier)));
-    lines.extend(status.vms.iter().map(|(key, vm)| {
-        let mut line = vm_line(key.to_string(), vm);
-        if let Some(running) = status.running.get(key) {
-            let percent = running.percent.map(|percent| format!(" {percent} %")).unwrap_or_default();
-            line.status = format!("{} now{percent}", word(running.action));
-            line.since = Some(running.since);
-            line.detail.clone_from(&running.text);
-        } else if let Some(why) = status.failing.get(key) {
-            line.status = format!("failed: {}", line.status);
-            line.detail = Some(why.clone());
-        }
-        line
-    }));
+        endpoints.map(|(name, it)| line("endpoint", name.to_string(), words::endpoint(name, it))).collect();
+    let tiers = file.tiers.iter();
+    lines.extend(tiers.map(|(name, it)| line("tier", name.to_string(), words::tier(name, *it, status))));
+    lines.extend(status.vms.iter().map(|(key, it)| line("vm", key.to_string(), words::vm(key, it, status))));
     lines
-}
-
-fn endpoint_line(name: String, endpoint: &EndpointStatus) -> Line {
-    let mut status = match (&endpoint.why, endpoint.at) {
-        (Some(_), _) if endpoint.vms > 0 => format!("in part, {}", view::count(endpoint.vms, "VM")),
-        (Some(_), _) => "unreachable".to_owned(),
-        (None, Some(_)) => format!("answers, {}", view::count(endpoint.vms, "VM")),
-        (None, None) => "no answer yet".to_owned(),
-    };
-    if endpoint.asking {
-        status.push_str("; being asked");
-    }
-    Line { kind: "endpoint", name, status, since: endpoint.at, detail: endpoint.why.clone() }
-}
-
-fn tier_line(name: String, tier: TierStatus) -> Line {
-    let mut parts = vec![format!("{} of {} in sync", tier.in_sync, tier.vms)];
-    let counts =
-        [(tier.running, "being changed"), (tier.planned, "to do"), (tier.held, "held back"), (tier.failing, "failed")];
-    parts.extend(counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
-    Line { kind: "tier", name, status: parts.join(", "), since: None, detail: None }
-}
-
-fn vm_line(name: String, vm: &VmStatus) -> Line {
-    let action = vm.action.map(word).unwrap_or_default();
-    let status = match (vm.is, vm.code) {
-        (VmIs::InSync, _) => "in sync".to_owned(),
-        (VmIs::Planned, _) => format!("to {action}"),
-        (VmIs::Held, Some(code)) => format!("{action} held: {}", super::code_word(code)),
-        (VmIs::Held, None) => format!("{action} held"),
-    };
-    Line { kind: "vm", name, status, since: Some(vm.since), detail: vm.why.clone() }
-}
-
-fn word(action: Action) -> String {
-    crate::cli::progress::action_word(action).to_owned()
 }

@@ -1,12 +1,15 @@
-//! `get tiers`: the tiers of the manifests and how many VMs they ask for.
+//! `get tiers`: the tiers of the manifests, how many VMs they ask for, and how the running `serve` says these stand.
 
 use serde::Serialize;
 
+use super::served::{Served, Told, served};
+use super::words::{self, Standing};
 use super::{Args, Row, or_dash, print};
-use crate::cli::{edge, plan};
+use crate::cli::{edge, plan, view};
 use crate::model::{Currency, Desired, EndpointName, HypervisorType, Prune, Tier, TierName};
 use crate::outcome;
 use crate::session::{LookRequest, Session};
+use crate::status::StatusFile;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +20,10 @@ struct TierRow {
     endpoints: Vec<EndpointName>,
     configured: bool,
     desired_vms: usize,
+    #[serde(flatten)]
+    standing: Standing,
+    #[serde(flatten)]
+    told: Option<Told>,
     prune: Prune,
     grace_days: u32,
     currency: Option<Currency>,
@@ -27,9 +34,22 @@ struct TierRow {
 }
 
 impl Row for TierRow {
-    const HEADINGS: &'static [&'static str] =
-        &["name", "type", "endpoints", "configured", "vms", "prune", "images", "networks", "storage", "description"];
-    const NARROW: usize = 6;
+    const HEADINGS: &'static [&'static str] = &[
+        "name",
+        "type",
+        "endpoints",
+        "configured",
+        "vms",
+        "status",
+        "prune",
+        "since",
+        "why",
+        "images",
+        "networks",
+        "storage",
+        "description",
+    ];
+    const NARROW: usize = 7;
 
     fn cells(&self) -> Vec<String> {
         let endpoints: Vec<&str> = self.endpoints.iter().map(EndpointName::as_str).collect();
@@ -44,7 +64,10 @@ impl Row for TierRow {
             endpoints.join(","),
             if self.configured { "yes" } else { "no" }.to_owned(),
             self.desired_vms.to_string(),
+            or_dash(self.standing.status.as_ref()),
             prune,
+            or_dash(self.standing.since),
+            or_dash(self.standing.why.as_ref()),
             self.images.join(","),
             self.networks.join(","),
             self.storage.join(","),
@@ -64,12 +87,26 @@ pub(super) async fn list(session: &Session, args: &Args) -> anyhow::Result<u8> {
     let look = plan::look(session, LookRequest { manifests, inventory, ..LookRequest::default() }).await?;
     edge::say_diagnostics(&look.diagnostics);
     let Some(desired) = look.desired else { return Ok(outcome::ERROR) };
-    print(desired.tiers.values().map(|tier| row(session, &desired, tier)).collect(), args)?;
+    let served = if args.source.file.is_some() {
+        view::say!("STATUS is not shown: a running serve says nothing of these manifests.");
+        None
+    } else {
+        let planned = |file: &StatusFile| file.status.plan.is_some();
+        served(session, planned, "STATUS is not known; `tierwright get vms` asks for that of each VM")
+    };
+    print(desired.tiers.values().map(|tier| row(session, &desired, tier, served.as_ref())).collect(), args)?;
     Ok(outcome::OK)
 }
 
-fn row(session: &Session, desired: &Desired, tier: &Tier) -> TierRow {
+fn row(session: &Session, desired: &Desired, tier: &Tier, served: Option<&Served>) -> TierRow {
+    // One that `serve` does not count has no VM yet.
+    let standing = served.map(|served| {
+        let counted = served.file.tiers.get(&tier.name).copied().unwrap_or_default();
+        words::tier(&tier.name, counted, &served.file.status)
+    });
     TierRow {
+        standing: standing.unwrap_or_default(),
+        told: served.map(Told::by_serve),
         name: tier.name.clone(),
         hypervisor: tier.hypervisor,
         endpoints: tier.endpoints.clone(),

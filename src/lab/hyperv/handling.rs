@@ -176,8 +176,8 @@ impl Node {
         fault
     }
 
-    /// A client that polls a job, or a VM until its guest has stopped, waits in its own time, of which virtual time knows
-    /// nothing: after such a look it goes on to what is due next.
+    /// A client that polls a job, or a VM until its guest has stopped, waits in its own time, of which virtual time
+    /// knows nothing: after such a look it goes on to what is due next.
     fn let_time_jump(&self, asked: &Asked<'_>, operation: Operation<'_>) {
         const POLLED: [&str; 5] = [
             "Msvm_ConcreteJob",

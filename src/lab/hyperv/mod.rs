@@ -12,9 +12,9 @@
 //! ```
 //!
 //! Written from the class data of root/virtualization/v2, root/cimv2 and root/MSCluster, from the sequences of known
-//! programs, from [MS-WSMV], DSP0226, DSP0227, [MS-NLMP], and from recorded traffic. Where it is known to be simpler than
-//! Windows: DefineSystem takes no resource settings; a cluster's role goes away with its VM; the remote shell, Put and
-//! subscriptions are refused; one MAC range and one processor group a host; WQL as far as `wql.rs` says.
+//! programs, from [MS-WSMV], DSP0226, DSP0227, [MS-NLMP], and from recorded traffic. Where it is known to be simpler
+//! than Windows: DefineSystem takes no resource settings; a cluster's role goes away with its VM; the remote shell, Put
+//! and subscriptions are refused; one MAC range and one processor group a host; WQL as far as `wql.rs` says.
 
 mod auth;
 mod cim;

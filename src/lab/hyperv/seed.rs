@@ -1,5 +1,5 @@
-//! What tier 2 of the examples names: a host (or nodes of a cluster) with its volumes, switches and images, and unmanaged
-//! VMs that must never be touched. Equal seed and number, equal world.
+//! What tier 2 of the examples names: a host (or nodes of a cluster) with its volumes, switches and images, and
+//! unmanaged VMs that must never be touched. Equal seed and number, equal world.
 
 use std::sync::Arc;
 

@@ -12,9 +12,9 @@
 //! Written from recorded traffic of vCenter 6.0, 6.5 and 8.0.3 and from the data model of the API; what is known to
 //! differ from the recordings is listed beside the test that replays them. Where it is known to be simpler or stricter
 //! than a real server: a VM that is being cloned is not listed until it is done; a folder that is not empty is not
-//! destroyed; tasks cannot be cancelled; what is moved by a storage or host migration is not modelled (`RelocateVM_Task`
-//! and `MoveIntoFolder_Task` are refused as not supported); changes are told property by property as a whole, never by
-//! index; morefs of a standalone host have a vCenter's shape.
+//! destroyed; tasks cannot be cancelled; what is moved by a storage or host migration is not modelled
+//! (`RelocateVM_Task` and `MoveIntoFolder_Task` are refused as not supported); changes are told property by property as
+//! a whole, never by index; morefs of a standalone host have a vCenter's shape.
 
 mod answering;
 mod calls;

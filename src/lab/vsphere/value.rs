@@ -225,8 +225,8 @@ pub(super) fn write_field(writer: &mut Writer, field: &Field, value: &Value) {
     }
 }
 
-/// Writes a value where anything may stand (`val`, `returnval` of a single property): the type is told, and a list comes
-/// as `ArrayOf...`, as in recorded traffic.
+/// Writes a value where anything may stand (`val`, `returnval` of a single property): the type is told, and a list
+/// comes as `ArrayOf...`, as in recorded traffic.
 pub(super) fn write_any(writer: &mut Writer, name: &str, declared: &Field, value: &Value) {
     let Value::List(items) = value else {
         write_typed(writer, name, declared.kind, value);

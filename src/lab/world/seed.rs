@@ -53,8 +53,8 @@ pub fn world(seed: u64, vms: usize, standalone: bool, now: i64) -> World {
     world
 }
 
-/// The pool of the hosted tier with so many unmanaged VMs: three hosts, two SRs, two networks, one template of its own and
-/// two that every pool has.
+/// The pool of the hosted tier with so many unmanaged VMs: three hosts, two SRs, two networks, one template of its own
+/// and two that every pool has.
 pub fn pool(seed: u64, vms: usize, now: i64) -> World {
     let mut world = World::empty(seed, now);
     world.unique_names = false;

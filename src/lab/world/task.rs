@@ -1,8 +1,8 @@
 //! Work that takes lab time, and its outcome.
 //!
-//! A task is queued with its work and a due time; what was asked is looked at and done when it is due, all at once or not
-//! at all. Until then the VM it works on is busy: another task for it is refused. Old finished tasks are forgotten, as a
-//! real server forgets them.
+//! A task is queued with its work and a due time; what was asked is looked at and done when it is due, all at once or
+//! not at all. Until then the VM it works on is busy: another task for it is refused. Old finished tasks are forgotten,
+//! as a real server forgets them.
 
 use std::sync::Arc;
 

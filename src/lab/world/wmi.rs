@@ -1,5 +1,5 @@
-//! What Hyper-V keeps of a VM and no other hypervisor has. It stands with the VM, so that a copy, a checkpoint and going
-//! back to one take it along.
+//! What Hyper-V keeps of a VM and no other hypervisor has. It stands with the VM, so that a copy, a checkpoint and
+//! going back to one take it along.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -98,8 +98,8 @@ impl At {
         wire.reply(&result)
     }
 
-    /// A slave does nothing but point at its master; then the message is looked up, fault rules refuse, and nobody comes
-    /// in without a session and the right.
+    /// A slave does nothing but point at its master; then the message is looked up, fault rules refuse, and nobody
+    /// comes in without a session and the right.
     fn admit(&self, asked: Asked, name: &str, concern: &Concern, effects: &[Effect]) -> Result<(Heard, u32), Failure> {
         let (front, member) = (&self.front, self.member);
         front.with(|_, inner| {

@@ -1,8 +1,8 @@
 //! `PUT /import_raw_vdi?session_id=…&vdi=…`: the bytes of a disk.
 //!
-//! As xapi's handler: the session by query (or cookie), the VDI by reference or uuid, a body of known length: a chunked one
-//! is refused with 403. The VDI must not be in use and not be smaller than what comes. Only the first MiB of the content is
-//! kept, for tests to look at.
+//! As xapi's handler: the session by query (or cookie), the VDI by reference or uuid, a body of known length: a chunked
+//! one is refused with 403. The VDI must not be in use and not be smaller than what comes. Only the first MiB of the
+//! content is kept, for tests to look at.
 
 use std::collections::HashMap;
 

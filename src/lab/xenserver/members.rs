@@ -7,9 +7,10 @@
 //!        +----------- one pool, one world ------------+
 //! ```
 //!
-//! A member that is not the master answers `HOST_IS_SLAVE` with the master's address, as its host record has it: without a
-//! port, as real pools do, since all members listen on one. Where the system has one loopback address only, members differ
-//! by port and addresses carry it. A dead master leaves the others pointing at it until one of them is promoted.
+//! A member that is not the master answers `HOST_IS_SLAVE` with the master's address, as its host record has
+//! it: without a port, as real pools do, since all members listen on one. Where the system has one loopback
+//! address only, members differ by port and addresses carry it. A dead master leaves the others pointing at it
+//! until one of them is promoted.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError};
@@ -206,8 +207,8 @@ impl PoolControl {
         Ok(())
     }
 
-    /// Makes another member the master, as `pool.designate_new_master` or an emergency does: sessions and tasks of the old
-    /// one are gone.
+    /// Makes another member the master, as `pool.designate_new_master` or an emergency does: sessions and
+    /// tasks of the old one are gone.
     pub fn promote(&self, member: usize) {
         self.0.promote(member);
     }

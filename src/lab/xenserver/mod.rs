@@ -12,20 +12,21 @@
 //! tables.rs, refs.rs, session.rs, failure.rs
 //! ```
 //!
-//! Written from traffic recorded at a real xapi and from the API's data model; what is known to differ from the recordings
-//! is listed beside the test that replays them. VMs, disks, NICs, power, hosts and stores are the world's: `name_label` is
-//! a VM's name (not unique here), `uuid` its lasting id, `other_config` its free settings, `VCPUs_at_startup` its CPUs,
-//! `memory_static_max` its memory, a VDI a disk file.
+//! Written from traffic recorded at a real xapi and from the API's data model; what is known to differ from the
+//! recordings is listed beside the test that replays them. VMs, disks, NICs, power, hosts and stores are the world's:
+//! `name_label` is a VM's name (not unique here), `uuid` its lasting id, `other_config` its free settings,
+//! `VCPUs_at_startup` its CPUs, `memory_static_max` its memory, a VDI a disk file.
 //!
-//! Fault rules, as this API has them: an operation is named `VM.start` whether it comes as `Async.VM.start` or not, and so
-//! it stands in the record. `hide`: the VM and what belongs to it are missing from listings, events and their counts, and
-//! there when asked for. `unsetConfig`, and `deny: System.Read` on a VM: the VM is listed, its VBDs and VIFs are not and
-//! cannot be read, so that it names devices nobody finds. `deny: System.View` on a VM: reading it is refused. `deny: VM.x`:
-//! that message is refused with RBAC_PERMISSION_DENIED and missing in `rbac_permissions`. `truncate`: a listing or an event
-//! batch ends early; the counts stay true. `loseTask`: an asynchronous call is done, its task is not to be found. `breakAfterPage`: one longer than that is an error.
+//! Fault rules, as this API has them: an operation is named `VM.start` whether it comes as `Async.VM.start` or not, and
+//! so it stands in the record. `hide`: the VM and what belongs to it are missing from listings, events and their
+//! counts, and there when asked for. `unsetConfig`, and `deny: System.Read` on a VM: the VM is listed, its VBDs and
+//! VIFs are not and cannot be read, so that it names devices nobody finds. `deny: System.View` on a VM: reading it is
+//! refused. `deny: VM.x`: that message is refused with RBAC_PERMISSION_DENIED and missing in `rbac_permissions`.
+//! `truncate`: a listing or an event batch ends early; the counts stay true. `loseTask`: an asynchronous call is done,
+//! its task is not to be found. `breakAfterPage`: one longer than that is an error.
 //!
-//! Simpler than a real pool: roles other than one that may do all of this; snapshots go with their VM; SRs are shared and
-//! thick; consoles, metrics over time, GPUs, HA, patches and migrations are not there.
+//! Simpler than a real pool: roles other than one that may do all of this; snapshots go with their VM; SRs are shared
+//! and thick; consoles, metrics over time, GPUs, HA, patches and migrations are not there.
 
 mod answering;
 mod calls;

@@ -1,7 +1,8 @@
 //! Which operation a VM allows, and why not.
 //!
-//! The order of the questions is xapi's (`xapi_vm_lifecycle.ml`): blocked by a person, power, another operation, template,
-//! snapshot, control domain, drivers. `allowed_operations` is every operation with no answer to them, as a client sees it.
+//! The order of the questions is xapi's (`xapi_vm_lifecycle.ml`): blocked by a person, power, another
+//! operation, template, snapshot, control domain, drivers. `allowed_operations` is every operation with no
+//! answer to them, as a client sees it.
 
 use super::failure::{
     Failure, ONLY_PROVISION_TEMPLATE, ONLY_REVERT_SNAPSHOT, OPERATION_BLOCKED, OTHER_OPERATION_IN_PROGRESS,
@@ -73,8 +74,8 @@ pub(super) fn bad_power(reference: &str, wanted: &[Power], is: Power) -> Failure
     Failure::new(VM_BAD_POWER_STATE, [reference, &wanted.join(", "), word(is)])
 }
 
-/// What is under way on a VM: number of the task, and the operation. Asked for every operation of every VM of a listing,
-/// so that tasks that are over must cost nothing.
+/// What is under way on a VM: number of the task, and the operation. Asked for every operation of every VM of a
+/// listing, so that tasks that are over must cost nothing.
 fn under_way(tables: &Tables, vm: Id) -> impl Iterator<Item = (u32, &'static str)> {
     let pending = tables.pending.iter().filter_map(|number| Some((*number, tables.tasks.get(number)?)));
     pending.filter(move |(_, task)| task.vm == Some(vm)).map(|(number, task)| (number, task.operation))

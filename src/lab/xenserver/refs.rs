@@ -1,9 +1,9 @@
 //! References and uuids: `OpaqueRef:xxxxxxxx-…` and its kin, both ways, without a table.
 //!
-//! A reference hides the object's numbers in the world under the pool's seed, so that a lab of 100,000 VMs keeps no list
-//! of them; it looks random, as real ones do, and is never used again, since the world's numbers are not. VDIs go by the
-//! uuid of their file, which the world keeps. Who sends a made-up reference, or one of another class or pool, names
-//! nothing.
+//! A reference hides the object's numbers in the world under the pool's seed, so that a lab of 100,000 VMs keeps
+//! no list of them; it looks random, as real ones do, and is never used again, since the world's numbers are not.
+//! VDIs go by the uuid of their file, which the world keeps. Who sends a made-up reference, or one of another
+//! class or pool, names nothing.
 
 use uuid::Uuid;
 

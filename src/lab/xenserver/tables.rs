@@ -1,8 +1,9 @@
 //! What XAPI keeps of its objects and the world does not: side tables, by object.
 //!
-//! The world has the VMs, their disks and NICs, power, notes, free settings (`other_config`), hosts, SRs and networks. Here
-//! stands what only this API has: fields that are merely kept, memory ranges, drives without a disk in them, what is
-//! plugged, what was imported into a VDI, and tasks. Whoever holds the lock on these tables holds the world's already.
+//! The world has the VMs, their disks and NICs, power, notes, free settings (`other_config`), hosts, SRs and
+//! networks. Here stands what only this API has: fields that are merely kept, memory ranges, drives without a
+//! disk in them, what is plugged, what was imported into a VDI, and tasks. Whoever holds the lock on these tables
+//! holds the world's already.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

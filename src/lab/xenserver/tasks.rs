@@ -1,10 +1,10 @@
 //! Tasks: calls that take lab time, `Async.` or not.
 //!
-//! A call that really works (a clone, a start, a resize) is a task of the world's agenda and is done when it is due, with
-//! the checks it begins with made then. `Async.X` answers the task and lets the client wait; plain `X` waits here and
-//! answers the outcome, its task being nobody's business. A clean shutdown that was asked of the guest is looked at again
-//! until the guest is off. When the master goes, tasks that have not been done are not done any more, and nobody knows
-//! their references.
+//! A call that really works (a clone, a start, a resize) is a task of the world's agenda and is done when it is due,
+//! with the checks it begins with made then. `Async.X` answers the task and lets the client wait; plain `X` waits here
+//! and answers the outcome, its task being nobody's business. A clean shutdown that was asked of the guest is looked
+//! at again until the guest is off. When the master goes, tasks that have not been done are not done any more, and
+//! nobody knows their references.
 
 use std::sync::{Arc, Weak};
 

@@ -1,36 +1,40 @@
 //! Rules over the whole set of manifests: what one of them says of another.
 //!
 //! ```text
-//! mod.rs    who is there, declared once     tiers.rs       one hypervisor per tier
+//! mod.rs    who is there, declared once     tiers.rs       one hypervisor per tier     declared.rs  a VM, for the rules
 //! twins.rs  names, MACs, addresses twice    references.rs  what VMs name    order.rs  dependency cycles
 //! ```
 //!
 //! Each rule looks things up in maps, so the whole is linear in the number of manifests but for a logarithm.
 
+mod declared;
 mod order;
 mod references;
 mod tiers;
 mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::codes;
 use super::read::Documents;
 use super::report::{Place, Report};
 use super::schema::{At, InstanceTypeManifest, Named, TierManifest, VmManifest, Written};
-use crate::model::{HypervisorType, VmKey};
+use crate::model::{HypervisorType, VmKey, VmSpec};
+
+pub use declared::Declared;
 
 /// Who is there: each name once, the first of duplicates.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Known<'d> {
     /// Tiers by name.
     pub tiers: BTreeMap<&'d str, KnownTier<'d>>,
     /// Instance types by name.
     pub instance_types: BTreeMap<&'d str, &'d Written<InstanceTypeManifest>>,
     /// VMs by key.
-    pub vms: BTreeMap<VmKey, &'d Written<VmManifest>>,
+    pub vms: BTreeMap<VmKey, Declared<'d>>,
     /// VMs in the order of files.
-    pub in_order: Vec<(VmKey, &'d Written<VmManifest>)>,
+    pub in_order: Vec<(VmKey, Declared<'d>)>,
     /// False when something was not read as far as its name: what is missing may stand there.
     pub complete: bool,
 }
@@ -59,7 +63,24 @@ pub fn check<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
     known
 }
 
-fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
+/// Do these VMs name tiers, instance types and what a tier has that are there? Other VMs aside.
+pub(super) fn targets(known: &Known<'_>, vms: &[Written<VmManifest>], report: &mut Report) {
+    for written in vms {
+        references::check_vm(known, written, report);
+    }
+}
+
+/// What VMs that were resolved, and whose targets are there, say of each other. Where problems stand is not told.
+pub(super) fn together(vms: &BTreeMap<VmKey, Arc<VmSpec>>, report: &mut Report) {
+    let in_order: Vec<_> = vms.iter().map(|(key, vm)| (key.clone(), Declared::Standing(vm))).collect();
+    let known = Known { vms: in_order.iter().cloned().collect(), in_order, complete: true, ..Known::default() };
+    references::check_vms(&known, report);
+    twins::check(&known, report);
+    order::check(&known, report);
+}
+
+/// Who is there, each once; tells of what is declared twice.
+pub(super) fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
     let mut known = Known {
         tiers: BTreeMap::new(),
         instance_types: BTreeMap::new(),
@@ -95,11 +116,12 @@ fn know<'d>(documents: &'d Documents, report: &mut Report) -> Known<'d> {
     }
     for written in &documents.vms {
         let Some(key) = key(&written.manifest) else { continue };
+        let declared = Declared::Written(written);
         if let Some(first) = known.vms.get(&key) {
-            declared_twice(report, &format!("VM `{key}`"), vm_place(written), vm_place(first));
+            declared_twice(report, &format!("VM `{key}`"), declared.place(), first.place());
         } else {
-            known.vms.insert(key.clone(), written);
-            known.in_order.push((key, written));
+            known.vms.insert(key.clone(), declared);
+            known.in_order.push((key, declared));
         }
     }
     known
@@ -128,11 +150,6 @@ pub fn key(manifest: &VmManifest) -> Option<VmKey> {
 
 fn place<M, T>(written: &Written<M>, at: Option<&At<T>>) -> Place {
     Place { file: written.file, spot: at.map(|at| at.spot).unwrap_or_default() }
-}
-
-/// Where a VM's name stands.
-fn vm_place(written: &Written<VmManifest>) -> Place {
-    place(written, written.manifest.metadata.name.as_ref())
 }
 
 fn declared_twice(report: &mut Report, what: &str, second: Place, first: Place) {

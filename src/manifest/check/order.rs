@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Known, place};
+use super::{Declared, Known};
 use crate::manifest::codes;
 use crate::manifest::report::{Place, Report};
 use crate::model::VmKey;
@@ -10,53 +10,59 @@ use crate::model::VmKey;
 /// Names shown of a long cycle.
 const SHOWN: usize = 8;
 
-/// A VM on the path being followed, and which of its dependencies comes next.
+/// A VM on the path being followed.
 struct Visit<'k> {
     key: &'k VmKey,
+    /// Its dependencies, and which of them comes next.
+    edges: Vec<(&'k VmKey, Place)>,
     next: usize,
+}
+
+impl<'k> Visit<'k> {
+    fn of(key: &'k VmKey, vm: Declared<'k>) -> Self {
+        Self { key, edges: vm.depends_on(), next: 0 }
+    }
+
+    /// Where the dependency stands that is being followed.
+    fn followed(&self) -> Option<Place> {
+        self.edges.get(self.next.checked_sub(1)?).map(|(_, place)| *place)
+    }
 }
 
 /// Follows every dependency once, depth first, with a stack of our own: a chain may be as long as the fleet.
 pub(super) fn check(known: &Known<'_>, report: &mut Report) {
     let mut done: BTreeMap<&VmKey, bool> = BTreeMap::new(); // false: on the path; true: nothing more to find below it
-    for (start, written) in &known.vms {
-        if done.contains_key(start) || written.manifest.spec.depends_on.is_empty() {
+    for (start, vm) in &known.vms {
+        let visit = Visit::of(start, *vm);
+        if done.contains_key(start) || visit.edges.is_empty() {
             continue;
         }
-        let mut path = vec![Visit { key: start, next: 0 }];
+        let mut path = vec![visit];
         done.insert(start, false);
         while let Some(visit) = path.last_mut() {
-            let Some(written) = known.vms.get(visit.key) else { break };
-            let Some(edge) = written.manifest.spec.depends_on.get(visit.next) else {
+            let Some((edge, _)) = visit.edges.get(visit.next) else {
                 done.insert(visit.key, true);
                 path.pop();
                 continue;
             };
             visit.next += 1;
-            let Some((other, _)) = known.vms.get_key_value(&edge.value) else { continue };
+            let Some((other, vm)) = known.vms.get_key_value(*edge) else { continue };
             match done.get(other) {
                 Some(true) => {}
-                Some(false) => tell(known, &path, other, report),
+                Some(false) => tell(&path, other, report),
                 None => {
                     done.insert(other, false);
-                    path.push(Visit { key: other, next: 0 });
+                    path.push(Visit::of(other, *vm));
                 }
             }
         }
     }
 }
 
-fn tell(known: &Known<'_>, path: &[Visit<'_>], closes: &VmKey, report: &mut Report) {
+fn tell(path: &[Visit<'_>], closes: &VmKey, report: &mut Report) {
     let from = path.iter().position(|visit| visit.key == closes).unwrap_or(0);
     let cycle = &path[from..];
-    let edges: Vec<Place> = cycle
-        .iter()
-        .filter_map(|visit| {
-            let written = known.vms.get(visit.key)?;
-            let edge = written.manifest.spec.depends_on.get(visit.next.checked_sub(1)?)?;
-            Some(place(*written, Some(edge)))
-        })
-        .collect();
+    let edges: Vec<Place> = cycle.iter().filter_map(Visit::followed).collect();
     let Some((first, rest)) = edges.split_first() else { return };
     let mut names: Vec<String> = cycle.iter().take(SHOWN).map(|visit| format!("`{}`", visit.key)).collect();
     if cycle.len() > SHOWN {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Known, KnownTier, place};
+use super::{Declared, Known, KnownTier, place};
 use crate::manifest::codes::{self, Code};
 use crate::manifest::report::{Place, Report, shown};
 use crate::manifest::schema::{At, InstanceTypeManifest, VmBody, VmManifest, Written};
@@ -14,12 +14,20 @@ pub(super) fn check(known: &Known<'_>, report: &mut Report) {
             find_tier(known, place(*written, Some(tier)), tier.value.as_str(), report);
         }
     }
-    for (key, written) in &known.in_order {
-        check_vm(known, key, written, report);
+    check_vms(known, report);
+}
+
+pub(super) fn check_vms(known: &Known<'_>, report: &mut Report) {
+    for (key, vm) in &known.in_order {
+        // What is resolved was checked as it was written.
+        if let Declared::Written(written) = vm {
+            check_vm(known, written, report);
+        }
+        check_depends_on(known, key, *vm, report);
     }
 }
 
-fn check_vm(known: &Known<'_>, key: &VmKey, written: &Written<VmManifest>, report: &mut Report) {
+pub(super) fn check_vm(known: &Known<'_>, written: &Written<VmManifest>, report: &mut Report) {
     let spec = &written.manifest.spec;
     let tier = spec.tier.as_ref().and_then(|tier| {
         find_tier(known, place(written, Some(tier)), tier.value.as_str(), report)
@@ -45,14 +53,17 @@ fn check_vm(known: &Known<'_>, key: &VmKey, written: &Written<VmManifest>, repor
     if let Some((name, tier)) = tier {
         Targets { name, tier, file: written.file }.check(spec, report);
     }
-    for other in &spec.depends_on {
-        if report.is_full(written.file) {
+}
+
+fn check_depends_on(known: &Known<'_>, key: &VmKey, vm: Declared<'_>, report: &mut Report) {
+    for (other, at) in vm.depends_on() {
+        if report.is_full(at.file) {
             break;
         }
-        if other.value == *key || known.vms.contains_key(&other.value) || !known.complete {
+        if other == key || known.vms.contains_key(other) || !known.complete {
             continue; // a VM that depends on itself is a cycle
         }
-        no_such_vm(known, key, place(written, Some(other)), &other.value, report);
+        no_such_vm(known, key, at, other, report);
     }
 }
 

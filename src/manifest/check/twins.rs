@@ -1,20 +1,21 @@
 //! What may be there once only: a VM name or a MAC on a tier, an adopted VM, the past of a renamed one.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use super::{Known, place, vm_place};
+use super::declared::Claims;
+use super::{Declared, Known};
 use crate::manifest::codes;
 use crate::manifest::report::{Place, Report};
-use crate::manifest::schema::{VmManifest, Written};
 use crate::model::VmKey;
 
 pub(super) fn check(known: &Known<'_>, report: &mut Report) {
     let mut seen = Seen::default();
-    for (key, written) in &known.in_order {
-        seen.name(key, written, report);
-        seen.nics(written, report);
-        seen.adopted(written, report);
-        seen.renamed(known, written, report);
+    for (key, vm) in &known.in_order {
+        seen.name(key, *vm, report);
+        seen.nics(*vm, report);
+        seen.adopted(*vm, report);
+        seen.renamed(known, *vm, report);
     }
 }
 
@@ -34,96 +35,90 @@ struct Seen<'d> {
 }
 
 impl<'d> Seen<'d> {
-    fn name(&mut self, key: &VmKey, written: &'d Written<VmManifest>, report: &mut Report) {
-        let Some(tier) = &written.manifest.spec.tier else { return };
-        let at = vm_place(written);
-        let name = key.name().as_str().to_ascii_lowercase();
-        match self.names.get(&(tier.value.as_str(), name.clone())) {
-            Some((other, first)) => {
+    fn name(&mut self, key: &VmKey, vm: Declared<'d>, report: &mut Report) {
+        let Some(tier) = vm.tier() else { return };
+        let at = vm.place();
+        match self.names.entry((tier, key.name().as_str().to_ascii_lowercase())) {
+            Entry::Occupied(taken) => {
+                let (other, first) = taken.get();
                 report
                     .error(
                         at,
                         codes::SAME_VM_NAME,
-                        format!("`{key}` and `{other}` have the same name on tier `{}`", tier.value),
+                        format!("`{key}` and `{other}` have the same name on tier `{tier}`"),
                     )
                     .hint("the hypervisor knows a VM by its name alone; give one of them another")
                     .related(*first, "first used here");
             }
-            None => {
-                self.names.insert((tier.value.as_str(), name), (key.clone(), at));
+            Entry::Vacant(free) => {
+                free.insert((key.clone(), at));
             }
         }
     }
 
-    fn nics(&mut self, written: &'d Written<VmManifest>, report: &mut Report) {
-        let spec = &written.manifest.spec;
-        let Some(tier) = spec.tier.as_ref().map(|tier| tier.value.as_str()) else { return };
-        for nic in spec.nics.iter().flatten() {
-            if let Some(mac) = &nic.mac {
-                let at = place(written, Some(mac));
-                match self.macs.get(&(tier, mac.value.as_str())) {
+    fn nics(&mut self, vm: Declared<'d>, report: &mut Report) {
+        let Some(tier) = vm.tier() else { return };
+        for Claims { mac, network, addresses } in vm.nics() {
+            if let Some((mac, at)) = mac {
+                match self.macs.get(&(tier, mac)) {
                     Some(first) => {
                         report
-                            .error(at, codes::SAME_MAC, format!("the MAC {} is used twice on tier `{tier}`", mac.value))
+                            .error(at, codes::SAME_MAC, format!("the MAC {mac} is used twice on tier `{tier}`"))
                             .related(*first, "first used here");
                     }
                     None => {
-                        self.macs.insert((tier, &mac.value), at);
+                        self.macs.insert((tier, mac), at);
                     }
                 }
             }
-            let Some(network) = &nic.network else { continue };
-            for address in &nic.addresses {
-                let at = place(written, Some(address));
-                let host = address.value.split('/').next().unwrap_or_default();
-                match self.addresses.get(&(tier, network.value.as_str(), host)) {
+            let Some(network) = network else { continue };
+            for (address, at) in addresses {
+                let host = address.split('/').next().unwrap_or_default();
+                match self.addresses.get(&(tier, network, host)) {
                     Some(first) => {
                         report
                             .warning(
                                 at,
                                 codes::SAME_ADDRESS,
-                                format!("the address {host} is used twice on network `{}`", network.value),
+                                format!("the address {host} is used twice on network `{network}`"),
                             )
                             .related(*first, "first used here");
                     }
                     None => {
-                        self.addresses.insert((tier, &network.value, host), at);
+                        self.addresses.insert((tier, network, host), at);
                     }
                 }
             }
         }
     }
 
-    fn adopted(&mut self, written: &'d Written<VmManifest>, report: &mut Report) {
-        let Some(adopt) = &written.manifest.spec.adopt else { return };
-        let (Some(endpoint), Some(id)) = (&adopt.endpoint, &adopt.id) else { return };
-        let at = place(written, Some(id));
-        match self.adopted.get(&(endpoint.value.as_str(), id.value.as_str())) {
+    fn adopted(&mut self, vm: Declared<'d>, report: &mut Report) {
+        let Some(((endpoint, id), at)) = vm.adopted() else { return };
+        match self.adopted.get(&(endpoint, id)) {
             Some(first) => {
                 report
-                    .error(at, codes::SAME_ADOPTED, format!("`{}` on `{}` is adopted twice", id.value, endpoint.value))
+                    .error(at, codes::SAME_ADOPTED, format!("`{id}` on `{endpoint}` is adopted twice"))
                     .related(*first, "first adopted here");
             }
             None => {
-                self.adopted.insert((endpoint.value.as_str(), id.value.as_str()), at);
+                self.adopted.insert((endpoint, id), at);
             }
         }
     }
 
-    fn renamed(&mut self, known: &Known<'_>, written: &'d Written<VmManifest>, report: &mut Report) {
-        let Some(former) = &written.manifest.spec.renamed_from else { return };
-        let at = place(written, Some(former));
-        if let Some(live) = known.vms.get(&former.value) {
+    fn renamed(&mut self, known: &Known<'_>, vm: Declared<'d>, report: &mut Report) {
+        let Some((former, at)) = vm.renamed_from() else { return };
+        if let Some(live) = known.vms.get(former) {
             report
-                .error(at, codes::RENAMED_FROM, format!("`{}` is still declared", former.value))
+                .error(at, codes::RENAMED_FROM, format!("`{former}` is still declared"))
                 .hint("remove the manifest of the former key, or this line")
-                .related(vm_place(live), "declared here");
-        } else if let Some(first) = self.renamed.get(&former.value) {
+                .related(live.place(), "declared here");
+        } else if let Some(first) = self.renamed.get(former) {
             report
-                .error(at, codes::RENAMED_FROM, format!("`{}` was renamed twice", former.value))
+                .error(at, codes::RENAMED_FROM, format!("`{former}` was renamed twice"))
                 .related(*first, "first named here");
         } else {
-            self.renamed.insert(&former.value, at);
+            self.renamed.insert(former, at);
         }
     }
 }

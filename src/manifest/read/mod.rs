@@ -41,6 +41,14 @@ pub struct Documents {
     pub incomplete: bool,
 }
 
+impl Documents {
+    /// Numbers of the files that declare tiers or instance types, some of them more than once.
+    pub(super) fn common(&self) -> impl Iterator<Item = u32> {
+        let types = self.instance_types.iter().map(|written| written.file);
+        self.tiers.iter().map(|written| written.file).chain(types)
+    }
+}
+
 /// Reads one file.
 pub fn file(file: u32, bytes: &[u8], documents: &mut Documents, report: &mut Report) {
     let Some(text) = guard::admit(file, bytes, report) else {

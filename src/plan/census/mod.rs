@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! mod.rs       Census: take it once, ask it per key
+//! counting.rs  whose each listed VM is
 //! seen.rs      a VM with a mark, read as far as needed     identity.rs  which identity a new VM gets
 //! standing.rs  KeyStanding: what is known of one key        index.rs     VMs by the hash of their key
 //! past.rs      the last inventories against the listing: missing, stripped of their mark, put back
@@ -14,6 +15,7 @@
 //! Invariant: a key has one standing, and only [`KeyStanding::Absent`] and [`KeyStanding::Gone`] say that nothing of it
 //! is anywhere.
 
+mod counting;
 mod identity;
 mod index;
 mod listing;
@@ -21,20 +23,22 @@ mod past;
 mod seen;
 mod standing;
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 pub use listing::{Class, ListedVm, listing};
 pub use past::{LostMark, Stripped, Unlisted};
 pub use seen::{Newborn, Seen, SeenHead, SeenKind};
 pub use standing::KeyStanding;
 
+use counting::Counted;
+
+use super::halves;
 use super::pairing::{self, Pairs};
 use super::safety::unknown::{self, Sights};
-use super::{History, LastVm, Policy};
+use super::{History, Policy};
 use crate::inventory::Inventory;
-use crate::mark::{self, Head, Mark, Standing};
-use crate::model::{EndpointName, ObservedVm, TierName, VmConfig, VmKey};
+use crate::model::{EndpointName, ObservedVm, TierName, VmKey};
 
 /// Everything known of who is who.
 #[derive(Debug)]
@@ -57,8 +61,8 @@ pub struct Census<'a> {
     /// The same, to find a key by.
     index: index::Index,
     past: past::Past<'a>,
-    by_id: OnceCell<BTreeMap<&'a str, Vec<(&'a EndpointName, &'a ObservedVm)>>>,
-    held: OnceCell<identity::Held<'a>>,
+    by_id: OnceLock<BTreeMap<&'a str, Vec<(&'a EndpointName, &'a ObservedVm)>>>,
+    held: OnceLock<identity::Held<'a>>,
 }
 
 /// Takes the census with no loss accepted, as commands that only look do.
@@ -94,13 +98,15 @@ pub fn take_approved<'a>(
         hashes: Vec::new(),
         index: index::Index::default(),
         past: past::Past::default(),
-        by_id: OnceCell::new(),
-        held: OnceCell::new(),
+        by_id: OnceLock::new(),
+        held: OnceLock::new(),
     };
     for (endpoint, pairs) in pairs {
         census.past.missing(endpoint, &pairs.missing, census.sights.get(endpoint), history);
-        for (vm, known) in listed(endpoint).iter().zip(pairs.known) {
-            census.count(endpoint, vm, known);
+        let listed: Vec<_> = listed(endpoint).iter().zip(pairs.known).collect();
+        let counted = halves::each(&listed, |listed| counting::count(installation, endpoint, listed));
+        for counted in counted {
+            census.add(counted);
         }
     }
     census.put_in_order();
@@ -119,58 +125,17 @@ impl<'a> Census<'a> {
         self.past.put_in_order();
     }
 
-    fn count(&mut self, endpoint: &'a EndpointName, vm: &'a ObservedVm, known: Option<&'a LastVm>) {
-        let Some(config) = vm.readable() else { return self.past.stripped(endpoint, vm, known, LostMark::Unknown) };
-        let head = config.mark.as_deref().and_then(Head::read);
-        let ours = head.filter(|head| head.installation == self.installation && head.own_id == vm.id.as_str());
-        let (kind, generation, key_hash, mark) = match &ours {
-            Some(head) => (SeenKind::Ours, head.generation, seen::hash([head.key, "", ""]), OnceCell::new()),
-            None => match self.judge(endpoint, vm, config, known) {
-                Some((mark, kind)) => (kind, mark.generation, seen::hash_of(&mark.key), OnceCell::from(Some(mark))),
-                None => return,
-            },
-        };
-        self.unmanaged += u32::from(kind == SeenKind::Clone);
-        let last = known.and_then(|known| known.owned.as_ref()).map(|owned| owned.generation);
-        let reverted_from = last.filter(|last| *last > generation && kind != SeenKind::Clone);
-        let head = ours.map(|head| SeenHead {
-            key: head.key,
-            identity: head.identity,
-            tier: head.tier,
-            protection: head.protection,
-            tail: head.tail,
-        });
-        self.seen.push(Seen { endpoint, vm, config, head, kind, reverted_from, mark });
-        self.hashes.push((key_hash, u32::try_from(self.seen.len() - 1).unwrap_or(u32::MAX)));
-    }
-
-    /// Whose it is, by all of its mark. Counts what is nobody's, and notices a mark that was lost.
-    fn judge(
-        &mut self,
-        endpoint: &'a EndpointName,
-        vm: &'a ObservedVm,
-        config: &'a VmConfig,
-        known: Option<&'a LastVm>,
-    ) -> Option<(Box<Mark>, SeenKind)> {
-        let lost = match mark::judge(vm, self.installation) {
-            Standing::Ours(mark) => return Some((mark, SeenKind::Ours)),
-            Standing::Unfinished { mark: Some(mark), .. } => return Some((mark, SeenKind::Unfinished)),
-            Standing::Clone(mark) => return Some((mark, SeenKind::Clone)),
-            Standing::Unfinished { identity, mark: None } => {
-                self.newborn.push(Newborn { endpoint, vm, config, identity });
-                return None;
-            }
-            // Another's mark on it is no loss: then it is simply not ours.
-            Standing::Foreign(_) => None,
-            Standing::NoMark => Some(LostMark::Removed),
-            Standing::Unreadable(_) => Some(LostMark::Unreadable),
-            Standing::Unknown(_) => return None,
-        };
-        self.unmanaged += 1;
-        if let Some(lost) = lost {
-            self.past.stripped(endpoint, vm, known, lost);
+    /// Takes in what was counted next.
+    fn add(&mut self, counted: Counted<'a>) {
+        let Counted { mut seen, hashes, mut newborn, unmanaged, stripped } = counted;
+        let before = u32::try_from(self.seen.len()).unwrap_or(u32::MAX);
+        self.hashes.extend(hashes.into_iter().zip(before..));
+        self.seen.append(&mut seen);
+        self.newborn.append(&mut newborn);
+        self.unmanaged += unmanaged;
+        for stripped in stripped {
+            self.past.stripped(stripped);
         }
-        None
     }
 
     /// All VMs that name this key, clones included; in order of endpoint and id.
@@ -185,12 +150,12 @@ impl<'a> Census<'a> {
     }
 
     /// The one VM of this key if there is nothing unusual about it: ours, alive, its mark in our own form, and nothing of
-    /// the past against it. Notes in `found` which VMs name the key, plain or not.
-    pub fn plain(&self, key: &VmKey, found: &mut [bool]) -> Option<&Seen<'a>> {
+    /// the past against it. Adds to `named` which VMs name the key, plain or not.
+    pub fn plain(&self, key: &VmKey, named: &mut Vec<usize>) -> Option<&Seen<'a>> {
         let mut only = None;
         let mut count = 0;
         for position in self.positions(key) {
-            found[position] = true;
+            named.push(position);
             only = Some(&self.seen[position]);
             count += 1;
         }
@@ -244,10 +209,10 @@ impl<'a> Census<'a> {
         })
     }
 
-    /// Owned VMs per tier, as the marks say; retired ones count, clones do not.
+    /// Owned VMs per tier, as the marks say; retired ones count, clones and what is still being made do not.
     pub fn owned_per_tier(&self) -> BTreeMap<TierName, u32> {
         let mut counts: BTreeMap<TierName, u32> = BTreeMap::new();
-        for tier in self.seen.iter().filter(|seen| seen.kind != SeenKind::Clone).filter_map(Seen::tier) {
+        for tier in self.seen.iter().filter(|seen| seen.kind == SeenKind::Ours).filter_map(Seen::tier) {
             *counts.entry(tier).or_default() += 1;
         }
         counts

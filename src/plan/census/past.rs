@@ -84,16 +84,8 @@ impl<'a> Past<'a> {
     }
 
     /// A VM that was ours when last seen and is listed without its mark.
-    pub(super) fn stripped(
-        &mut self,
-        endpoint: &'a EndpointName,
-        vm: &'a ObservedVm,
-        known: Option<&'a LastVm>,
-        lost: LostMark,
-    ) {
-        if let Some(last) = known.and_then(|known| known.owned.as_ref()) {
-            self.stripped.entry(&last.key).or_default().push(Stripped { endpoint, vm, last, lost });
-        }
+    pub(super) fn stripped(&mut self, stripped: Stripped<'a>) {
+        self.stripped.entry(&stripped.last.key).or_default().push(stripped);
     }
 }
 
@@ -119,8 +111,8 @@ fn proof(endpoint: &EndpointName, known: &LastVm, sight: Option<&Sight<'_>>, his
     }
     let code = crate::plan::BlockCode::VmUnknown;
     match sight.observed().and_then(|observed| observed.missing.get(&known.id)) {
-        // That we deleted it is one answer of the two. Alone it proves nothing: the record is made before the call, which
-        // may have been refused or lost.
+        // That we deleted it is one answer of the two. Alone it proves nothing: the record is made before the call,
+        // which may have been refused or lost.
         Some(Missing::NotFound) if known.missing_once || history.destroys.iter().any(|it| ours(&it)) => Proof::Gone,
         Some(Missing::NotFound) => unknown(
             code,

@@ -1,7 +1,7 @@
 //! A VM that carries a mark of ours: its beginning in place, the whole of it only when asked for.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub struct Seen<'a> {
     /// The generation last seen on this very VM, when that was a higher one.
     pub reverted_from: Option<u64>,
     /// The whole mark, read when first asked for; `None`: it cannot be read.
-    pub(super) mark: OnceCell<Option<Box<Mark>>>,
+    pub(super) mark: OnceLock<Option<Box<Mark>>>,
 }
 
 /// What the beginning of a mark says beyond whose VM it is on.
@@ -134,8 +134,8 @@ pub(super) fn hash_of(key: &VmKey) -> u64 {
     hash([key.project(), "/", key.name().as_str()])
 }
 
-/// FNV-1a, its bits mixed at the end: finding 100,000 keys by one number is several times faster than by two strings each.
-/// Equal hashes are told apart by the key itself.
+/// FNV-1a, its bits mixed at the end: finding 100,000 keys by one number is several times faster than by two strings
+/// each. Equal hashes are told apart by the key itself.
 pub(super) fn hash(parts: [&str; 3]) -> u64 {
     let hash = parts
         .into_iter()

@@ -5,8 +5,8 @@
 //! among equals the first by endpoint and host name. Once placed a VM stays.
 //!
 //! Room is memory of the host less the configured memory of the VMs that run there, and free bytes of storage against
-//! declared sizes; CPUs are not counted. What one plan places is taken off before the next VM of that plan is looked at,
-//! in the order of keys.
+//! declared sizes; CPUs are not counted. What one plan places is taken off before the next VM of that plan is
+//! looked at, in the order of keys.
 //!
 //! ```text
 //! mod.rs     the choice         ledger.rs  what is free, and what this plan has taken
@@ -90,7 +90,8 @@ fn better<'a>(a: Candidate<'a>, b: Candidate<'a>) -> Candidate<'a> {
     if rank(&a) <= rank(&b) { a } else { b }
 }
 
-/// Of several endpoints' refusals the most telling: no room beats what is missing, since there everything else was right.
+/// Of several endpoints' refusals the most telling: no room beats what is missing, since there
+/// everything else was right.
 fn worst(refusals: Vec<No>) -> No {
     let rank = |no: &No| match no.code {
         BlockCode::NoRoom => 0,

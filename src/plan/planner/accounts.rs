@@ -31,6 +31,17 @@ impl<'a> Tally<'a> {
         sums.memory = sums.memory.saturating_add(size.memory.0);
         sums.storage = sums.storage.saturating_add(size.storage.0);
     }
+
+    /// Counts all that another one counted.
+    pub fn add(&mut self, other: &Self) {
+        for (tier, more) in &other.0 {
+            let sums = self.0.entry(tier).or_default();
+            sums.vms += more.vms;
+            sums.cpus += more.cpus;
+            sums.memory = sums.memory.saturating_add(more.memory);
+            sums.storage = sums.storage.saturating_add(more.storage);
+        }
+    }
 }
 
 impl Sums {

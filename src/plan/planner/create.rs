@@ -178,8 +178,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Why what was begun cannot become what is wanted now: only the first step of a create reads the image, and once its disks
-/// are plugged in, which is when the mark knows their slots, nothing of the create adds or removes one.
+/// Why what was begun cannot become what is wanted now: only the first step of a create reads the image, and once its
+/// disks are plugged in, which is when the mark knows their slots, nothing of the create adds or removes one.
 fn unfinishable(spec: &VmSpec, begun: &Mark) -> Option<String> {
     let image = begun.applied.as_ref().and_then(|applied| applied.image.as_deref());
     let equipped = is_equipped(begun);

@@ -1,5 +1,6 @@
 //! A key that is wanted: what is known of it decides which rule answers.
 
+use super::accounts::Tally;
 use super::adopt;
 use super::draft::{About, Draft, Size};
 use crate::diff::{self, Candidate};
@@ -7,27 +8,58 @@ use crate::mark::Mark;
 use crate::model::{Digest, Tier, VmSpec};
 use crate::plan::census::{KeyStanding, LostMark, Seen, SeenKind};
 use crate::plan::safety::{No, machine};
-use crate::plan::{Action, BlockCode};
+use crate::plan::{Action, BlockCode, halves};
+
+/// What a glance at some of the desired VMs shows.
+#[derive(Default)]
+struct Glance<'a> {
+    /// Which of the census' VMs name one of their keys.
+    named: Vec<usize>,
+    /// Those that are plainly in sync.
+    tally: Tally<'a>,
+    in_sync: u32,
+    /// All others, in the order of keys.
+    others: Vec<&'a VmSpec>,
+}
 
 impl<'a> Draft<'a> {
     /// Every desired VM, in the order of keys.
     pub fn decide_desired(&mut self) {
-        let desired = self.input.desired;
-        for spec in desired.vms.values() {
-            let plain = self.census.plain(&spec.key, &mut self.wanted);
-            match self.tier(&spec.tier) {
-                Some(tier) if plain.is_some_and(|seen| self.is_plainly_in_sync(spec, tier, seen)) => {
-                    self.tally.there(&spec.tier, Size::of_spec(spec));
-                    self.in_sync += 1;
+        let desired: Vec<&VmSpec> = self.input.desired.vms.values().map(|spec| &**spec).collect();
+        let glances = halves::each(&desired, |specs| self.glance(specs));
+        for Glance { named, tally, in_sync, others } in glances {
+            for position in named {
+                self.wanted[position] = true;
+            }
+            self.tally.add(&tally);
+            self.in_sync += in_sync;
+            for spec in others {
+                match self.tier(&spec.tier) {
+                    Some(tier) => self.decide(spec, tier),
+                    None => self.block(
+                        About::key(&spec.key, Action::Create),
+                        No::flat(BlockCode::TargetMissing, format!("there is no tier {}", spec.tier)),
+                        Vec::new(),
+                    ),
                 }
-                Some(tier) => self.decide(spec, tier),
-                None => self.block(
-                    About::key(&spec.key, Action::Create),
-                    No::flat(BlockCode::TargetMissing, format!("there is no tier {}", spec.tier)),
-                    Vec::new(),
-                ),
             }
         }
+    }
+
+    /// Takes out what is plainly in sync.
+    fn glance(&self, specs: &[&'a VmSpec]) -> Glance<'a> {
+        let mut glance = Glance::default();
+        for spec in specs.iter().copied() {
+            let plain = self.census.plain(&spec.key, &mut glance.named);
+            match self.tier(&spec.tier).zip(plain) {
+                Some((tier, seen)) if self.is_plainly_in_sync(spec, tier, seen) => {
+                    glance.tally.there(&spec.tier, Size::of_spec(spec));
+                    glance.in_sync += 1;
+                }
+                _ => glance.others.push(spec),
+            }
+        }
+        glance
     }
 
     /// The quick look that nearly every VM of a fleet passes.

@@ -82,15 +82,15 @@ fn is_removed(action: Action, reasons: &[crate::plan::Reason]) -> bool {
         && reasons.iter().all(|reason| reason.because == Because::Removed)
 }
 
-/// Keys that came and whose VM may not be made yet, for want of an endpoint's answer or of room: they are new all the same,
-/// and the old one must not go meanwhile.
+/// Keys that came and whose VM may not be made yet, for want of an endpoint's answer or of room: they are new all the
+/// same, and the old one must not go meanwhile.
 fn held_creates<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d VmKey> {
     let held = draft.blocked.iter().filter(|blocked| blocked.action == Action::Create && blocked.own_id.is_none());
     held.map(|blocked| &blocked.key)
 }
 
-/// Keys that went and whose VM may not be taken away: a new VM beside it would be no better for that. Not what stays for
-/// good where nothing is ever pruned, or what is retired already: such a key went long ago.
+/// Keys that went and whose VM may not be taken away: a new VM beside it would be no better for that. Not what stays
+/// for good where nothing is ever pruned, or what is retired already: such a key went long ago.
 fn held_removals<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d VmKey> {
     let lasting = [BlockCode::PruneForbidden, BlockCode::InGrace];
     let held = draft.blocked.iter().filter(move |blocked| !lasting.contains(&blocked.code));
@@ -233,8 +233,8 @@ impl Counts {
     }
 }
 
-/// dependsOn: what must be in place first and will not be holds back what would come into being after it; the others are
-/// put in order.
+/// dependsOn: what must be in place first and will not be holds back what would come into being after it;
+/// the others are put in order.
 pub(super) fn hold_dependents(draft: &Draft<'_>, settled: Settled) -> Settled {
     let Settled { go, mut blocked } = settled;
     let mut missing: BTreeSet<VmKey> = draft

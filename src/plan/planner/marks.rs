@@ -5,8 +5,8 @@ use crate::mark::{Mark, MarkedDisk, MarkedNic, Pending, VERSION};
 use crate::model::{Digest, ObservedDisk, OwnId, Tier, VmKey, VmSpec};
 use crate::plan::{Change, Operation};
 
-/// The mark of a VM to be made, as it stands when it is finished. Slots, ids and MACs that only the hypervisor knows are
-/// filled in by the provider.
+/// The mark of a VM to be made, as it stands when it is finished. Slots, ids and MACs that only the hypervisor knows
+/// are filled in by the provider.
 pub(super) fn of_new(spec: &VmSpec, tier: &Tier, birth: &Birth, user_data: Option<Digest>) -> Mark {
     Mark {
         version: VERSION,

@@ -1,8 +1,8 @@
 //! `plan(&PlanInput) -> Plan`: the whole policy, read top to bottom as named steps.
 //!
-//! First each key by itself: what should be done, and whether its own VM or endpoint forbids it. Then the rules that look
-//! at all keys together: renames, approvals, caps, dependencies. Last the order and the accounts. Rules that say no stand
-//! in [`super::safety`]; here is only what would be done, and in which order the rules are asked.
+//! First each key by itself: what should be done, and whether its own VM or endpoint forbids it. Then the rules that
+//! look at all keys together: renames, approvals, caps, dependencies. Last the order and the accounts. Rules that say
+//! no stand in [`super::safety`]; here is only what would be done, and in which order the rules are asked.
 //!
 //! ```text
 //! mod.rs       plan(), top to bottom        draft.rs   what each key comes to, before the plan is frozen

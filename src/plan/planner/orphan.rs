@@ -230,8 +230,8 @@ impl<'a> Draft<'a> {
         self.propose_held(StepParts { lands, risk: Risk::High, cost, ..parts }, waits);
     }
 
-    /// A create that was never finished and that nobody wants now, or that cannot be finished: removed only on a person's
-    /// word.
+    /// A create that was never finished and that nobody wants now, or that cannot be finished:
+    /// removed only on a person's word.
     pub(super) fn remove_unfinished(
         &mut self,
         key: &VmKey,

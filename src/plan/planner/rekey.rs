@@ -8,8 +8,8 @@ use crate::plan::safety::No;
 use crate::plan::{Action, Because, BlockCode, Landing, Operation, Reason, Risk};
 
 impl<'a> Draft<'a> {
-    /// Which new keys take which old keys' VMs along. An old key that is still wanted keeps its VM; one that is known to be
-    /// nowhere has none to give.
+    /// Which new keys take which old keys' VMs along. An old key that is still wanted keeps its VM; one that is known
+    /// to be nowhere has none to give.
     pub fn find_renames(&mut self) {
         let desired = self.input.desired;
         for spec in desired.vms.values() {

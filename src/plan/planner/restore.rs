@@ -3,11 +3,11 @@
 
 use super::draft::{About, Draft, Size, StepParts, cost_line, unchanged};
 use super::marks::Pen;
-use crate::diff::nic_at;
+use crate::diff::{Pair, nic_at};
 use crate::mark::{Mark, Pending};
 use crate::model::{PowerGoal, PowerState, Tier, VmSpec};
 use crate::plan::census::Seen;
-use crate::plan::safety::No;
+use crate::plan::safety::{No, disks};
 use crate::plan::{Action, Because, BlockCode, Change, Landing, Operation, Reason, Risk};
 
 impl<'a> Draft<'a> {
@@ -35,6 +35,10 @@ impl<'a> Draft<'a> {
             if let Err(why) = self.ledger.take_name((seen.endpoint, observed), name, folder, Some(&seen.vm.id)) {
                 return self.block(about, No::flat(BlockCode::NameTaken, why), reasons);
             }
+        }
+        let pair = Pair { spec, tier, mark: seen.mark(), vm: seen.vm, config: seen.config };
+        if let Some(no) = disks::may_come_back(pair) {
+            return self.block(about, no, reasons);
         }
         let mut pen = Pen::after(seen.mark());
         let after = Mark { retired: None, ..seen.mark().clone() };

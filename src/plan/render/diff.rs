@@ -1,7 +1,7 @@
 //! The preview as a unified YAML diff per VM, destructive first, blocked last.
 //!
-//! Each side holds the fields that the reasons name, as a tree; what is unchanged is not in it. Lines that begin with `#`
-//! say what a diff cannot: the action, how it lands, and why something is blocked.
+//! Each side holds the fields that the reasons name, as a tree; what is unchanged is not in it. Lines that begin with
+//! `#` say what a diff cannot: the action, how it lands, and why something is blocked.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -20,8 +20,8 @@ pub(super) fn line(text: &str) -> String {
     safe
 }
 
-/// Characters that make text look like something else: Unicode's bidirectional controls, zero-width characters, line and
-/// paragraph separators, tags.
+/// Characters that make text look like something else: Unicode's bidirectional controls, zero-width characters, line
+/// and paragraph separators, tags.
 const fn is_trick(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -35,8 +35,8 @@ pub fn digest(step: &Step) -> Digest {
     })
 }
 
-/// What the digest of everything that waits covers: not what would pass a cap together, of which a person can let only a
-/// part go, one by one.
+/// What the digest of everything that waits covers: not what would pass a cap together, of which a person can let
+/// only a part go, one by one.
 pub fn covered(blocked: &Blocked) -> Option<&Digest> {
     blocked.digest.as_ref().filter(|_| blocked.code != BlockCode::DestroyLimit)
 }
@@ -52,8 +52,8 @@ pub fn is_given(approvals: &BTreeSet<String>, digest: &Digest) -> bool {
     approvals.iter().any(|typed| digest.matches(typed))
 }
 
-/// What was typed, with the digest of everything that waits spelled out: it stands for each digest that `shown`, the plan
-/// made without any approval, asks for.
+/// What was typed, with the digest of everything that waits spelled out: it stands for each digest that `shown`, the
+/// plan made without any approval, asks for.
 pub fn spelled_out(approvals: &BTreeSet<String>, shown: &Plan) -> BTreeSet<String> {
     let mut given = approvals.clone();
     if shown.approval.as_ref().is_some_and(|all| is_given(approvals, all)) {

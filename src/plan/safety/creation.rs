@@ -1,5 +1,5 @@
-//! Rule 2: what must be known before a VM may be made. Making a twin of one that only cannot be seen is the worst that a
-//! create can do.
+//! Rule 2: what must be known before a VM may be made. Making a twin of one that only cannot be seen is the
+//! worst that a create can do.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,8 +25,9 @@ fn of_tier(census: &Census<'_>, key: &VmKey, tier: &Tier) -> Option<No> {
         .find_map(|endpoint| held_by(census, endpoint))
 }
 
-/// With an empty stateDir nobody knows where VMs were last seen: every endpoint must have answered in full once. The first
-/// ones that do end nothing: a VM that was moved to another tier in Git may be on the one that is still to answer.
+/// With an empty stateDir nobody knows where VMs were last seen: every endpoint must have answered in
+/// full once. The first ones that do end nothing: a VM that was moved to another tier in Git may be on
+/// the one that is still to answer.
 fn partial_memory(census: &Census<'_>) -> Option<No> {
     let History { last, partial, .. } = census.history();
     if !partial && !last.is_empty() {
@@ -53,8 +54,9 @@ fn open_intent(census: &Census<'_>, key: &VmKey) -> Option<No> {
     })
 }
 
-/// The call by which a VM of this key may be being made at this moment: one without an outcome, of a VM that is nowhere to
-/// be seen. There it is waited for before anything is sent (see `Provider::settle`); elsewhere it would be made twice.
+/// The call by which a VM of this key may be being made at this moment: one without an outcome, of a VM
+/// that is nowhere to be seen. There it is waited for before anything is sent (see `Provider::settle`);
+/// elsewhere it would be made twice.
 pub fn under_way<'a>(census: &Census<'a>, key: &VmKey, now: Timestamp) -> Option<&'a OpenIntent> {
     let intents = census.history().open_intents.iter().rev();
     intents

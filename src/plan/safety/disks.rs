@@ -1,7 +1,7 @@
 //! Which disks may go with a VM that is deleted: those of its mark, and nothing else may be attached.
 
 use super::No;
-use crate::diff::{At, disk_at, resolve_disk};
+use crate::diff::{self, At, Pair, disk_at, resolve_disk};
 use crate::inventory::Observed;
 use crate::mark::Mark;
 use crate::model::{DiskSpec, ObservedDisk, OwnId, VmConfig};
@@ -38,8 +38,8 @@ pub fn that_go(mark: &Mark, own_id: &OwnId, config: &VmConfig, observed: Option<
     Ok(mapped.into_iter().map(|(name, disk)| disk_at(name, disk)).chain(begun).collect())
 }
 
-/// All attached disks of a create that was never finished: it was ours from its first moment. And those that its removal,
-/// cut short, took off already.
+/// All attached disks of a create that was never finished: it was ours from its first moment. And those that its
+/// removal, cut short, took off already.
 pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskAt>, No> {
     if config.snapshots {
         return Err(No::flat(BlockCode::Snapshot, "a snapshot exists; remove it first"));
@@ -56,6 +56,21 @@ pub fn of_unfinished(mark: Option<&Mark>, config: &VmConfig) -> Result<Vec<DiskA
     let begun = own.filter(|(_, marked)| marked.deleting && resolve_disk(marked, &config.disks) == At::Detached);
     let begun = begun.map(|(name, marked)| DiskAt::taken_off(name, marked));
     Ok(config.disks.iter().map(at).chain(begun).collect())
+}
+
+/// What forbids that a VM which is back in Git is restored: a delete that was cut short has begun to take its disks,
+/// and a VM must not be started without them.
+pub fn may_come_back(pair: Pair<'_>) -> Option<No> {
+    let taken = diff::taken_by_a_delete(pair);
+    (!taken.is_empty()).then(|| {
+        let why = format!(
+            "its delete had begun before it came back: {}. To have it made anew, take it out of Git until its delete is done, \
+             then put it back. To keep what is left of it, attach its disks by hand and take those that are lost out of the \
+             manifest",
+            taken.join("; ")
+        );
+        unsafe_disk(why)
+    })
 }
 
 /// What forbids that a create which was cut short goes on with its disks: no hypervisor is asked to grow one under a

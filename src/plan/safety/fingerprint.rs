@@ -33,7 +33,8 @@ pub fn fingerprint(vm: &ObservedVm) -> Fingerprint {
     }
 }
 
-/// `slot id size file`. What it lies on and what it is a child of follow from the file; sharing is judged anew each time.
+/// `slot id size file`. What it lies on and what it is a child of follow from the file;
+/// sharing is judged anew each time.
 pub(super) fn disk(disk: &ObservedDisk) -> String {
     let ObservedDisk { id, slot, size, storage: _, file, parent: _, shared: _ } = disk;
     format!("{slot} {} {} {}", id.as_deref().unwrap_or("-"), size.0, file.as_deref().unwrap_or("-"))

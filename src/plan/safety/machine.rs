@@ -44,7 +44,8 @@ pub fn may_finish(config: &VmConfig) -> Option<No> {
     }
 }
 
-/// May a create that was cut short still give its VM this size? Somebody started it meanwhile, and a create stops nothing.
+/// May a create that was cut short still give its VM this size? Somebody started it meanwhile,
+/// and a create stops nothing.
 pub fn may_size(config: &VmConfig, wanted: (u32, Bytes)) -> Option<No> {
     let other = config.power == PowerState::Running && (config.cpus, config.memory) != wanted;
     other.then(|| {

@@ -1,7 +1,7 @@
 //! Rule 1, first half: how far may an endpoint's answer be believed?
 //!
-//! An endpoint is *whole*, *doubtful* (it answered, and something is missing: what is listed is there, what is not listed
-//! is unknown) or *dark* (no answer at all). Only a whole one may say of anything that it is not there.
+//! An endpoint is *whole*, *doubtful* (it answered, and something is missing: what is listed is there, what is not
+//! listed is unknown) or *dark* (no answer at all). Only a whole one may say of anything that it is not there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +68,8 @@ impl<'a> Sight<'a> {
 /// All endpoints that are configured or were asked.
 pub type Sights<'a> = BTreeMap<&'a EndpointName, Sight<'a>>;
 
-/// How far each endpoint may be believed. `pairs` are the last inventories beside the listings; `approvals` may accept a
-/// loss.
+/// How far each endpoint may be believed. `pairs` are the last inventories beside the listings;
+/// `approvals` may accept a loss.
 pub(in crate::plan) fn sights<'a>(
     inventory: &'a Inventory,
     (history, pairs): (&History, &BTreeMap<&EndpointName, Pairs<'_>>),

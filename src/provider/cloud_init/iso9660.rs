@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Sector and field numbers are those of ECMA-119; the Joliet descriptor is the supplementary one with the escape
-//! sequence `%/E` and names in UCS-2, big-endian (Joliet specification, section 3). A path table comes in both byte orders
-//! and names the root alone. All dates are unset, so that equal files make equal bytes.
+//! sequence `%/E` and names in UCS-2, big-endian (Joliet specification, section 3). A path table comes in both byte
+//! orders and names the root alone. All dates are unset, so that equal files make equal bytes.
 
 const SECTOR: usize = 2048;
 const PRIMARY: usize = 16;

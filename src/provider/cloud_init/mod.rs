@@ -1,8 +1,8 @@
 //! What a new guest is told: its name, its addresses, and the user data. Pure; each provider has its own way to hand it
 //! over.
 //!
-//! The network part is cloud-init's network configuration version 2. JSON is YAML, so all of it is JSON. Cards are matched
-//! by MAC, since their names are the guest's choice.
+//! The network part is cloud-init's network configuration version 2. JSON is YAML, so all of it is JSON. Cards are
+//! matched by MAC, since their names are the guest's choice.
 //!
 //! ```text
 //! mod.rs      host name and network, for every way         nocloud.rs  the three files of a NoCloud seed

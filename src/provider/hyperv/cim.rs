@@ -1,8 +1,8 @@
 //! CIM over WS-Management: instances read, embedded instances and references written, and paths as text.
 //!
 //! The DMTF binding (DSP0227, DSP0230) as WinRM speaks it: properties are elements, arrays are repeated elements,
-//! `xsi:nil` is null, dates stand in an element of their own. An embedded instance is CIM-XML text (DSP0201), which WinRM
-//! takes and gives as a string. Pure.
+//! `xsi:nil` is null, dates stand in an element of their own. An embedded instance is CIM-XML text (DSP0201), which
+//! WinRM takes and gives as a string. Pure.
 
 use std::fmt::Write as _;
 

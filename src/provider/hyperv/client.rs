@@ -21,8 +21,8 @@ use crate::settings::{Auth, EndpointSettings, PasswordFrom};
 
 /// Connections to one host at a time; WinRM allows 300 by default, and several programs may share them.
 const CONNECTIONS: usize = 6;
-/// Items asked for at a time. A host fills envelopes only as far as they go; some refuse instead, and are then asked for
-/// fewer.
+/// Items asked for at a time. A host fills envelopes only as far as they go; some refuse instead,
+/// and are then asked for fewer.
 const ITEMS: u32 = 1000;
 /// How often in a row a host may say "ask again" before that is taken for an answer that does not come.
 const PATIENCE: u32 = 5;

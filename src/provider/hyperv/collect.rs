@@ -7,8 +7,8 @@
 //! a disk's size        one call, when its VM is read: no class lists sizes of virtual disks
 //! ```
 //!
-//! A host that does not answer makes the VMs it had unknown, and so does a node that the settings do not name. A VM that
-//! the cluster has a role for and no node shows is looked for again: it is moving.
+//! A host that does not answer makes the VMs it had unknown, and so does a node that the settings do not name. A VM
+//! that the cluster has a role for and no node shows is looked for again: it is moving.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

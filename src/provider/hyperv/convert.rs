@@ -199,7 +199,8 @@ mod tests {
         (vm.to_owned(), Medium { id, parent, path: path.to_owned(), is_disk: true, shared: false })
     }
 
-    /// A VM of generation 2 with two SCSI controllers, a disk on each, and a NIC; with a checkpoint's settings beside it.
+    /// A VM of generation 2 with two SCSI controllers, a disk on each, and a NIC; with a
+    /// checkpoint's settings beside it.
     fn parts() -> Parts {
         let notes = notes::with_mark("mine", "{}");
         let settings = Settings {

@@ -45,6 +45,7 @@ impl Work<'_> {
             None => Box::pin(self.bear(order)).await?,
         };
         let own_id = OwnId::new(&live.whole.system.guid);
+        self.recorder.made(&own_id, "").await?;
         let mark = Mark { own_id: Some(own_id), ..order.mark.as_ref().clone() };
         // Finished by an earlier run whose last answer was lost.
         if live.has_recorded(&mark) && live.whole.machine.settings.name == order.name.as_str() {

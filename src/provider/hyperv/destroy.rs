@@ -4,9 +4,9 @@
 //! the role leaves the cluster -> the mark names the files as being deleted -> disks out -> each file -> DestroySystem
 //! ```
 //!
-//! DestroySystem leaves disks where they are, and once the VM is gone nobody knows whose files they were. So the files go
-//! first and the VM with its mark last: cut short anywhere, what is left is still ours, and the mark tells which files
-//! are on their way. The disks are taken out before, since a VM whose disk has no file could not be read.
+//! DestroySystem leaves disks where they are, and once the VM is gone nobody knows whose files they were. So the files
+//! go first and the VM with its mark last: cut short anywhere, what is left is still ours, and the mark tells which
+//! files are on their way. The disks are taken out before, since a VM whose disk has no file could not be read.
 
 use super::cim::{Namespace, Parameter, Reference};
 use super::client::Invoke;
@@ -72,8 +72,8 @@ impl Work<'_> {
         self.remove_resources(&live, (SASD, &ids), (true, detail), is_out).await
     }
 
-    /// Deletes the file of a disk that a run cut short took out to delete it, if it is there still: the very disk that the
-    /// VM's own mark names, and used by nobody.
+    /// Deletes the file of a disk that a run cut short took out to delete it, if it is there still: the very disk that
+    /// the VM's own mark names, and used by nobody.
     pub(super) async fn delete_left(&self, live: &Live, at: &DiskAt) -> Result<(), StepError> {
         let marked = live.mark().and_then(|mark| mark.disks.get(&at.name).cloned());
         let Some(MarkedDisk { slot: None, id, file: Some(file), deleting: true }) = marked else { return Ok(()) };

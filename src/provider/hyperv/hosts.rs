@@ -1,7 +1,7 @@
 //! All hosts of an endpoint: one, or the nodes of a cluster. Which of them has a VM, asked anew each time.
 //!
-//! Not found means that every host answered and none has it, and that the cluster, if there is one, has no role for it: a
-//! VM on its way from node to node is on neither for a moment, and has a role all the time.
+//! Not found means that every host answered and none has it, and that the cluster, if there is one, has no role for it:
+//! a VM on its way from node to node is on neither for a moment, and has a role all the time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,7 +181,8 @@ pub(super) async fn read(host: &Arc<Host>, guid: &str) -> Result<Option<Live>, F
     Ok(Some(Live { host: Arc::clone(host), whole: Whole { system, machine }, vhds, around, parts: found }))
 }
 
-/// A query leaves out what the account may not see; only a read by its key says whether the VM is not there or not shown.
+/// A query leaves out what the account may not see; only a read by its key says whether the VM
+/// is not there or not shown.
 async fn not_there(host: &Host, guid: &str) -> Result<(), Failure> {
     match host.client.get(Reference::system(guid), |_| ()).await {
         Err(failure) if failure.is_missing() => Ok(()),
@@ -198,8 +199,8 @@ fn joined(parts: &Parts, guid: &str) -> Result<Machine, Failure> {
     }
 }
 
-/// The VM with one sort of settings read again after they were changed; `None` when the host shows none of them any more,
-/// as when the VM has just moved away.
+/// The VM with one sort of settings read again after they were changed; `None` when the host shows none of them any
+/// more, as when the VM has just moved away.
 pub(super) async fn refresh(live: &Live, subset: Subset) -> Result<Option<Live>, Failure> {
     let guid = live.whole.system.guid.as_str();
     let mut live = live.clone();

@@ -1,7 +1,7 @@
 //! Jobs: work that goes on after a method has answered, followed to its end.
 //!
-//! A host tells of a job only when asked, so it is asked: soon at first, since most jobs take less than a second, and then
-//! ever more seldom. Its class is the one the reference names: jobs of disks are Msvm_StorageJob, which is no
+//! A host tells of a job only when asked, so it is asked: soon at first, since most jobs take less than a second, and
+//! then ever more seldom. Its class is the one the reference names: jobs of disks are Msvm_StorageJob, which is no
 //! Msvm_ConcreteJob (`reference/hyperv/README.md`, "Jobs").
 
 use std::time::Duration;

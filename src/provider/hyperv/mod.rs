@@ -1,8 +1,8 @@
 //! Microsoft Hyper-V hosts and failover clusters, 2012 R2 and later, over WS-Management.
 //!
-//! CIM of `root/virtualization/v2` by hand, as Hyper-V's own tools, libvirt and OpenStack speak it: no agent, no PowerShell,
-//! no shell. Facts of the API come from its class data, from the programs that drive hosts this way, and from recorded
-//! traffic of real ones; each is cited where it is used.
+//! CIM of `root/virtualization/v2` by hand, as Hyper-V's own tools, libvirt and OpenStack speak it: no agent, no
+//! PowerShell, no shell. Facts of the API come from its class data, from the programs that drive hosts this way, and
+//! from recorded traffic of real ones; each is cited where it is used.
 //!
 //! ```text
 //! connection.rs one logged-in connection    login.rs NTLM, Basic    sealed.rs, binding.rs what protects it
@@ -82,8 +82,8 @@ impl Hyperv {
     }
 }
 
-/// What can be done there. No file can be written by WS-Management and no other way in is used, so there is nothing that
-/// could carry cloud-init data.
+/// What can be done there. No file can be written by WS-Management and no other way in is used, so there is nothing
+/// that could carry cloud-init data.
 fn capabilities(facts: &Facts) -> Capabilities {
     Capabilities {
         hypervisor: HypervisorType::Hyperv,

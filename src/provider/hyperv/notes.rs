@@ -8,8 +8,8 @@
 //! #CLUSTER-INVARIANT#:{…}                  the cluster's
 //! ```
 //!
-//! Everything outside of the block stays as it is, to the byte. A block that was cut, or one beside another, is given as a
-//! text that is no mark: the VM is then left alone and said so.
+//! Everything outside of the block stays as it is, to the byte. A block that was cut, or one beside another, is given
+//! as a text that is no mark: the VM is then left alone and said so.
 
 const BEGIN: &str = "[tierwright: leave this block alone]";
 const END: &str = "[end of tierwright]";

@@ -229,7 +229,8 @@ fn system(instance: &Instance<'_>) -> System {
     }
 }
 
-/// Msvm_ComputerSystem.EnabledState; numbers of the first version of the API are still met (SEQUENCES.md, "Read state").
+/// Msvm_ComputerSystem.EnabledState; numbers of the first version of the API are still met
+/// (SEQUENCES.md, "Read state").
 pub(super) const fn power(state: Option<u64>) -> PowerState {
     match state {
         Some(2) => PowerState::Running,

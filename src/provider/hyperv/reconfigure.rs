@@ -14,7 +14,7 @@ use super::work::Work;
 use crate::mark::{Mark, MarkedDisk, MarkedNic};
 use crate::model::{Bytes, PowerState};
 use crate::plan::{Change, DiskAt, DiskOrder};
-use crate::provider::{ErrorKind, StepError};
+use crate::provider::{DISK_IS_GONE, ErrorKind, StepError};
 
 /// A disk that is about to be taken out.
 pub(super) struct Leaving<'a> {
@@ -124,8 +124,8 @@ impl Work<'_> {
         }
     }
 
-    /// Processors, which a host takes only while the VM is off, and memory. A VM whose memory a person made dynamic keeps
-    /// it so: only its start-up size is set, within its bounds.
+    /// Processors, which a host takes only while the VM is off, and memory. A VM whose memory a person made dynamic
+    /// keeps it so: only its start-up size is set, within its bounds.
     pub(super) async fn set_size(
         &self,
         live: Live,
@@ -190,6 +190,10 @@ impl Work<'_> {
         mark: &mut Mark,
     ) -> Result<Live, StepError> {
         if live.whole.machine.holding(file).is_none() {
+            if !live.host.has_file(file).await.map_err(self.failed("look for the disk's file"))? {
+                let why = format!("disk `{name}`: there is no file {file} any more; {DISK_IS_GONE}");
+                return Err(self.error("AddResourceSettings", ErrorKind::NotFound, why));
+            }
             let found = vhd::read(&live.host.client, file).await.map_err(self.failed("look into the disk"))?;
             if let (Some(id), Some(found)) = (id, &found.id)
                 && !found.eq_ignore_ascii_case(id)
@@ -223,8 +227,8 @@ impl Work<'_> {
         Ok(live)
     }
 
-    /// Writes where the files of disks are into the mark as it stands, and what is to become of them, before the disks are
-    /// taken out: afterwards nothing else would know.
+    /// Writes where the files of disks are into the mark as it stands, and what is to become of them, before the disks
+    /// are taken out: afterwards nothing else would know.
     pub(super) async fn remember_files(
         &self,
         live: Live,

@@ -1,5 +1,5 @@
-//! What the account may do, tried by reading: Hyper-V asks for membership in groups, not for single rights, and tells no
-//! one which groups that are.
+//! What the account may do, tried by reading: Hyper-V asks for membership in groups, not for single rights, and tells
+//! no one which groups that are.
 
 use super::cim::Namespace;
 use super::cluster;

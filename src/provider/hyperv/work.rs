@@ -8,8 +8,8 @@
 //!                                                     yes -> after(Done)      no -> Ambiguous, the intent stays open
 //! ```
 //!
-//! Where a VM is is asked anew before each change. One that moved between the asking and the call is not there any more:
-//! the operation is then begun once more where the VM is now, and finds what it has done already.
+//! Where a VM is is asked anew before each change. One that moved between the asking and the call is not there any
+//! more: the operation is then begun once more where the VM is now, and finds what it has done already.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +27,8 @@ use super::wsman::Output;
 use crate::mark::{self, Mark};
 use crate::model::{EndpointName, OwnId, Secret};
 use crate::plan::{Operation, Step};
-use crate::provider::{Call, ErrorKind, Order, Outcome, ProviderError, Recorder, StepError};
+use crate::provider::announced::{Announced, Unanswered};
+use crate::provider::{Call, ErrorKind, Order, Recorder, StepError};
 
 /// Looks for a change whose answer was lost: at once, and again after these pauses, since the host may only be about to
 /// begin.
@@ -162,14 +163,13 @@ impl<'a> Work<'a> {
         self.step.own_id.as_ref().map_or_else(|| self.step.identity.to_string(), ToString::to_string)
     }
 
-    /// Makes a change and waits until it is done; gives what the method gave, unless its answer was lost. `witness` tells
-    /// whether the change is in place.
+    /// Makes a change and waits until it is done; gives what the method gave, unless its answer was lost. `witness`
+    /// tells whether the change is in place.
     pub(super) async fn make<W, F>(&self, change: Change, witness: W) -> Result<Option<Output>, StepError>
     where
         W: Fn() -> F + Send + Sync,
         F: Future<Output = Result<bool, StepError>> + Send,
     {
-        self.check_interrupted()?;
         let name = change.invoke.method;
         let call = Call {
             name,
@@ -178,32 +178,9 @@ impl<'a> Work<'a> {
             destroys: change.destroys,
             detail: change.detail.clone(),
         };
-        let intent = self.recorder.before(&call).await?;
-        let failure = match Box::pin(self.send(&change)).await {
-            Ok(output) => {
-                self.recorder.after(intent, &Outcome::Done).await?;
-                return Ok(Some(output));
-            }
-            Err(failure) => failure,
-        };
-        match failure {
-            Failure::Lost(why, source) => {
-                tracing::warn!(endpoint = %self.endpoint, call = name, why, "the answer was lost, looking for its effect");
-                if Box::pin(self.settled(&change, &witness)).await? {
-                    self.recorder.after(intent, &Outcome::Done).await?;
-                    return Ok(None);
-                }
-                let message = format!("the answer was lost ({why}) and the change is not to be seen");
-                let mut error = self.provider_error(name, ErrorKind::Ambiguous, message);
-                error.source = source;
-                Err(error.into())
-            }
-            failure => {
-                let error = failure.into_error(self.endpoint, name, Some(&self.step.key));
-                self.recorder.after(intent, &Outcome::Refused(error.message.clone())).await?;
-                Err(error.into())
-            }
-        }
+        let act = async { self.send(&change).await.map_err(self.unanswered(name)) };
+        let announced = Announced { recorder: self.recorder, endpoint: self.endpoint, vm: &self.step.key, call };
+        Box::pin(announced.make(act, self.settled(&change, &witness))).await
     }
 
     /// Calls a method and waits for its job, if it starts one.
@@ -255,16 +232,19 @@ impl<'a> Work<'a> {
         }
     }
 
+    fn unanswered(&self, call: &'static str) -> impl FnOnce(Failure) -> Unanswered + '_ {
+        move |failure| match failure {
+            Failure::Lost(why, source) => Unanswered::Lost(why, source),
+            refused => Unanswered::Refused(refused.into_error(self.endpoint, call, Some(&self.step.key))),
+        }
+    }
+
     pub(super) fn failed(&self, operation: &'static str) -> impl FnOnce(Failure) -> StepError + '_ {
         move |failure| failure.into_error(self.endpoint, operation, Some(&self.step.key)).into()
     }
 
     pub(super) fn error(&self, operation: &str, kind: ErrorKind, message: impl Into<String>) -> StepError {
-        self.provider_error(operation, kind, message.into()).into()
-    }
-
-    fn provider_error(&self, operation: &str, kind: ErrorKind, message: String) -> ProviderError {
-        Failure::because(kind, message).into_error(self.endpoint, operation, Some(&self.step.key))
+        Failure::because(kind, message).into_error(self.endpoint, operation, Some(&self.step.key)).into()
     }
 }
 
@@ -283,8 +263,8 @@ async fn unfinished(host: &Host, class: &'static str) -> Result<Vec<Reference>, 
     host.client.enumerate(Namespace::Virtualization, &query, job).await
 }
 
-/// Waits for every job of every host that is not finished: which of them an earlier run of ours began is not told. Their
-/// ends do not matter, only that they are over.
+/// Waits for every job of every host that is not finished: which of them an earlier run of ours began is not told.
+/// Their ends do not matter, only that they are over.
 pub(super) async fn settle(hosts: &Hosts) -> Result<(), Failure> {
     for host in &hosts.list {
         for class in JOBS {
@@ -312,8 +292,8 @@ impl Live {
         notes::mark(&self.whole.machine.settings.notes) == Some(mark::write(mark).as_str())
     }
 
-    /// Does this mark stand on it, or one that is newer? (A mark is written twice in one generation when work begins and
-    /// when it is done; `pending` tells them apart.)
+    /// Does this mark stand on it, or one that is newer? (A mark is written twice in one generation when work begins
+    /// and when it is done; `pending` tells them apart.)
     pub(super) fn has_recorded(&self, mark: &Mark) -> bool {
         self.mark().is_some_and(|found| {
             let same = found.generation == mark.generation && found.pending == mark.pending;

@@ -1,7 +1,7 @@
 //! Messages of WS-Management (DSP0226): envelopes out, answers in.
 //!
-//! Headers, their order and their `mustUnderstand` follow the recorded exchanges with real Windows hosts. Pure but for the
-//! message's id.
+//! Headers, their order and their `mustUnderstand` follow the recorded exchanges with real Windows hosts.
+//! Pure but for the message's id.
 
 use bytes::Bytes;
 

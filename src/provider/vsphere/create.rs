@@ -38,6 +38,7 @@ impl Work<'_> {
             Some(machine) => machine,
             None => self.bear(order, &id).await?,
         };
+        self.recorder.made(&id, &machine.light.moref.value).await?;
         let datacenter = self.datacenter_of(&machine).await?;
         let mut nics = Vec::new();
         for nic in &order.nics {

@@ -1,7 +1,7 @@
 //! Virtual hardware as vim25 describes it, in our words: controllers, disks, NICs. Pure.
 //!
-//! A disk's slot is its controller's kind and bus and its unit, such as `scsi0:1`: stable while it is attached, the same
-//! words as in a `.vmx` file. A NIC's slot is its device key.
+//! A disk's slot is its controller's kind and bus and its unit, such as `scsi0:1`: stable while it is attached, the
+//! same words as in a `.vmx` file. A NIC's slot is its device key.
 
 use std::collections::HashMap;
 
@@ -225,7 +225,8 @@ pub(super) fn is_nic_kind(kind: &str) -> bool {
 pub(super) struct Card {
     /// Is it connected while the VM runs?
     running: bool,
-    /// Is it connected once the VM is started? A powered-off VM's card is never connected; what counts is what it will be.
+    /// Is it connected once the VM is started? A powered-off VM's card is never connected; what
+    /// counts is what it will be.
     starting: bool,
     /// What it is plugged in at, where that has a name of its own elsewhere.
     port: Option<Port>,
@@ -311,7 +312,8 @@ fn nic(device: &Element<'_>, words: &mut Words) -> (ObservedNic, Card) {
     (nic, card)
 }
 
-/// The network a card's backing names; the other kinds of backing name a key, and [`NetworkNames`] what that stands for.
+/// The network a card's backing names; the other kinds of backing name a key, and
+/// [`NetworkNames`] what that stands for.
 fn network(backing: &Element<'_>) -> Option<NetworkTarget> {
     let name = match backing.xsi_type()? {
         "VirtualEthernetCardNetworkBackingInfo" => unescape(backing.text_of("deviceName")?),

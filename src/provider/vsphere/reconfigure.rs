@@ -355,8 +355,8 @@ fn refuse_shared(shared: bool, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does this mark stand on the VM, or one that is newer? (A mark is written twice in one generation when work begins and
-/// when it is done; `pending` tells them apart.)
+/// Does this mark stand on the VM, or one that is newer? (A mark is written twice in one generation when work begins
+/// and when it is done; `pending` tells them apart.)
 fn recorded(machine: &Machine, mark: &Mark) -> bool {
     machine.mark().is_some_and(|found| {
         let same = found.generation == mark.generation && found.pending == mark.pending;

@@ -1,8 +1,8 @@
 //! Waiting for what an earlier run, dead by now, may have left at work on the server.
 //!
-//! Nobody knows its task any more, so all that could be it are waited for: whatever runs on the VM, and for a VM that is
-//! not there yet every clone of its image, or every creation in its folder. That may include other people's tasks; it
-//! costs time and changes nothing.
+//! Nobody knows its task any more, so all that could be it are waited for: whatever runs on the VM, and for a VM that
+//! is not there yet every clone of its image, or every creation in its folder. That may include other people's tasks;
+//! it costs time and changes nothing.
 
 use super::fault::Failure;
 use super::machine;

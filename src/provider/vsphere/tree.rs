@@ -50,8 +50,8 @@ pub(super) const WANTED: &[Wanted<'static>] = &[
     Wanted { kind: "OpaqueNetwork", paths: &["name", "parent", "summary"] },
 ];
 
-/// The same for a step, which needs names and where things stand. What a folder or pool holds is left out: that is every
-/// VM there is, and each step of a thousand would read it.
+/// The same for a step, which needs names and where things stand. What a folder or pool holds is left out: that is
+/// every VM there is, and each step of a thousand would read it.
 pub(super) const SURROUNDINGS: &[Wanted<'static>] = &[
     Wanted { kind: "Folder", paths: &["name", "parent"] },
     Wanted { kind: "Datacenter", paths: &["name", "parent", "vmFolder"] },

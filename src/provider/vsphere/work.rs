@@ -23,7 +23,8 @@ use super::task::{self, End, Running};
 use super::tree::Tree;
 use crate::model::{EndpointName, OwnId, Secret};
 use crate::plan::{Operation, Step};
-use crate::provider::{Call, ErrorKind, Outcome, ProviderError, Recorder, StepError};
+use crate::provider::announced::{Announced, Unanswered};
+use crate::provider::{Call, ErrorKind, Recorder, StepError};
 
 /// Looks for a change whose answer was lost: at once, and again after these pauses, since the server may only be about
 /// to begin.
@@ -125,7 +126,6 @@ impl<'a> Work<'a> {
         W: Fn() -> F + Send + Sync,
         F: Future<Output = Result<bool, StepError>> + Send,
     {
-        self.check_interrupted()?;
         let name = change.request.method;
         let call = Call {
             name,
@@ -134,32 +134,9 @@ impl<'a> Work<'a> {
             destroys: change.destroys,
             detail: change.detail.clone(),
         };
-        let intent = self.recorder.before(&call).await?;
-        let failure = match self.send(&change).await {
-            Ok(made) => {
-                self.recorder.after(intent, &Outcome::Done).await?;
-                return Ok(made);
-            }
-            Err(failure) => failure,
-        };
-        match failure {
-            Failure::Lost(why, source) => {
-                tracing::warn!(endpoint = %self.endpoint, call = name, why, "the answer was lost, looking for its effect");
-                if self.settled(&change, &witness).await? {
-                    self.recorder.after(intent, &Outcome::Done).await?;
-                    return Ok(None);
-                }
-                let message = format!("the answer was lost ({why}) and the change is not to be seen");
-                let mut error = self.provider_error(name, ErrorKind::Ambiguous, message);
-                error.source = source;
-                Err(error.into())
-            }
-            failure => {
-                let error = failure.into_error(self.endpoint, name, Some(&self.step.key));
-                self.recorder.after(intent, &Outcome::Refused(error.message.clone())).await?;
-                Err(error.into())
-            }
-        }
+        let act = async { self.send(&change).await.map_err(self.unanswered(name)) };
+        let announced = Announced { recorder: self.recorder, endpoint: self.endpoint, vm: &self.step.key, call };
+        Ok(announced.make(act, self.settled(&change, &witness)).await?.flatten())
     }
 
     /// Sends a change and waits for its task, if it makes one.
@@ -217,15 +194,18 @@ impl<'a> Work<'a> {
         }
     }
 
+    fn unanswered(&self, call: &'static str) -> impl FnOnce(Failure) -> Unanswered + '_ {
+        move |failure| match failure {
+            Failure::Lost(why, source) => Unanswered::Lost(why, source),
+            refused => Unanswered::Refused(refused.into_error(self.endpoint, call, Some(&self.step.key))),
+        }
+    }
+
     pub(super) fn failed(&self, operation: &'static str) -> impl FnOnce(Failure) -> StepError + '_ {
         move |failure| failure.into_error(self.endpoint, operation, Some(&self.step.key)).into()
     }
 
     pub(super) fn error(&self, operation: &str, kind: ErrorKind, message: impl Into<String>) -> StepError {
-        self.provider_error(operation, kind, message.into()).into()
-    }
-
-    fn provider_error(&self, operation: &str, kind: ErrorKind, message: String) -> ProviderError {
-        Failure::because(kind, message).into_error(self.endpoint, operation, Some(&self.step.key))
+        Failure::because(kind, message).into_error(self.endpoint, operation, Some(&self.step.key)).into()
     }
 }

@@ -65,8 +65,8 @@ impl Client {
         Answer::judge(&read(response).await?)
     }
 
-    /// Writes the bytes of a disk: `PUT /import_raw_vdi`, with a length, since the server takes no chunks. Gives where to
-    /// go instead when another host has to do it.
+    /// Writes the bytes of a disk: `PUT /import_raw_vdi`, with a length, since the server takes no chunks. Gives where
+    /// to go instead when another host has to do it.
     pub(super) async fn upload(&self, url: Url, content: &[u8]) -> Result<Option<String>, Failure> {
         let response = self.http.put(url).body(content.to_vec()).send().await.map_err(sort)?;
         let status = response.status();

@@ -5,9 +5,9 @@
 //! event.from TOKEN    what changed since: one call; nothing changed, nothing comes
 //! ```
 //!
-//! All is read again in a new session (another master may count otherwise), when a token is no longer understood, when the
-//! numbers of objects that come with each answer are not the numbers held, and hourly. The same memory serves every look
-//! at one VM: brought up to date by one call, it says what the server says.
+//! All is read again in a new session (another master may count otherwise), when a token is no longer understood, when
+//! the numbers of objects that come with each answer are not the numbers held, and hourly. The same memory serves every
+//! look at one VM: brought up to date by one call, it says what the server says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use crate::provider::ErrorKind;
 
 /// All is read at least so often, should a change ever not be told.
 const ALL_EVERY: Duration = Duration::from_hours(1);
-/// How often what changed is asked for before all is read again, when numbers do not agree: an object that came and went
-/// while the server wrote its answer is counted there and told of in the next (xapi's `event.from`).
+/// How often what changed is asked for before all is read again, when numbers do not agree: an object that came and
+/// went while the server wrote its answer is counted there and told of in the next (xapi's `event.from`).
 const PATIENCE: usize = 2;
 
 /// What is known of a pool.

@@ -5,10 +5,10 @@
 //! slot vif0   device of the VIF            connected  its locking mode lets it through, and it is plugged in if it runs
 //! ```
 //!
-//! What changes while it runs follows what a real server answers: CPUs and memory never (`VCPUs_max` and the static range
-//! need a halted VM, recorded/25; `VCPUs_at_startup` is taken and lands at the next boot), a disk never grows in place
-//! (`VDI_IN_USE`, recorded/26), disks and NICs come and go where the guest's drivers say so, and a NIC always moves, since
-//! `VIF.move` asks nothing of the guest.
+//! What changes while it runs follows what a real server answers: CPUs and memory never (`VCPUs_max` and the static
+//! range need a halted VM, recorded/25; `VCPUs_at_startup` is taken and lands at the next boot), a disk never grows in
+//! place (`VDI_IN_USE`, recorded/26), disks and NICs come and go where the guest's drivers say so, and a NIC always
+//! moves, since `VIF.move` asks nothing of the guest.
 
 use std::sync::Arc;
 
@@ -74,8 +74,8 @@ pub(super) fn is_newborn(vm: &Vm) -> bool {
     mark::of_birth_name(&vm.name).is_some()
 }
 
-/// Our mark, if it is this VM's. A clone begins with the settings of what it was made from, and one of those may be a mark
-/// of another VM: as long as it has only its birth name, that says nothing of it.
+/// Our mark, if it is this VM's. A clone begins with the settings of what it was made from, and one of those may be a
+/// mark of another VM: as long as it has only its birth name, that says nothing of it.
 pub(super) fn own_mark(vm: &Vm) -> Option<&str> {
     let text = vm.mark()?;
     let born = mark::of_birth_name(&vm.name);
@@ -217,8 +217,8 @@ pub(super) fn config(store: &Store, vm: &Vm, parts: &Parts) -> VmConfig {
     }
 }
 
-/// A server allows hot-plug where the guest's drivers claim it, or say nothing and are there (xapi, allowed operations of
-/// VBD and VIF).
+/// A server allows hot-plug where the guest's drivers claim it, or say nothing and are there (xapi, allowed
+/// operations of VBD and VIF).
 fn plugs(guest: &Guest, claim: Tristate) -> bool {
     match claim {
         Tristate::Yes => true,

@@ -14,6 +14,7 @@
 
 use serde_json::{Value, json};
 
+use super::convert;
 use super::disks::NewDisk;
 use super::fault::Failure;
 use super::machine::{self, Machine};
@@ -39,6 +40,8 @@ impl Work<'_> {
             Some(machine) => machine,
             None => self.bear(order, &place).await?,
         };
+        let handle = convert::handle(&self.memory().await?.pool, &machine.reference);
+        self.recorder.made(&OwnId::new(&machine.vm.uuid), &handle).await?;
         if machine.mark().is_none_or(|mark| mark.identity != order.identity) {
             self.write_mark(&machine, &pending(&order.mark, &machine)).await?;
         }

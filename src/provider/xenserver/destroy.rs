@@ -1,7 +1,8 @@
 //! Removing a VM and the disks that go with it, after making sure that nothing else would go too.
 //!
-//! `VM.destroy` leaves every disk behind, and once the VM is gone nobody knows whose they were. So the disks go first, each
-//! named by the order and used by nobody else, then the VM with its mark: cut short anywhere, the rest is still ours.
+//! `VM.destroy` leaves every disk behind, and once the VM is gone nobody knows whose they were. So the
+//! disks go first, each named by the order and used by nobody else, then the VM with its mark: cut short
+//! anywhere, the rest is still ours.
 
 use super::machine::Machine;
 use super::rpc::Request;

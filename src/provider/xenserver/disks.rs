@@ -15,7 +15,7 @@ use super::store::get;
 use super::work::{Change, Work};
 use crate::model::Bytes;
 use crate::plan::{DiskAt, DiskOrder};
-use crate::provider::{ErrorKind, StepError};
+use crate::provider::{DISK_IS_GONE, ErrorKind, StepError};
 
 /// A disk to be made.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +128,10 @@ impl Work<'_> {
             Some(_) => {
                 Err(self.error("VBD.create", ErrorKind::Conflict, format!("disk {uuid} is in use by another VM")))
             }
-            None => Err(self.error("VBD.create", ErrorKind::NotFound, format!("there is no disk {uuid} any more"))),
+            None => {
+                let why = format!("disk `{name}`: there is no VDI {uuid} any more; {DISK_IS_GONE}");
+                Err(self.error("VBD.create", ErrorKind::NotFound, why))
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use crate::model::{EndpointName, VmKey};
 use crate::provider::{ErrorKind, ProviderError};
 use crate::tls::{CertificateMismatch, TlsError};
 
-/// An error of the Xen API, from an answer or from a task: a code and its parameters. Some 460 codes exist and more come
-/// with each version, so the type is open.
+/// An error of the Xen API, from an answer or from a task: a code and its parameters. Some 460 codes exist and more
+/// come with each version, so the type is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Such as `VM_BAD_POWER_STATE`.

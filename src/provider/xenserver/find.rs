@@ -1,7 +1,7 @@
 //! One VM, read fresh; and the difference between gone and another pool.
 //!
-//! Whoever may log in may see every object (each role of the Xen API may read all), so `UUID_INVALID` means that there is
-//! no such VM, as long as it is the same pool that says so.
+//! Whoever may log in may see every object (each role of the Xen API may read all), so `UUID_INVALID` means that there
+//! is no such VM, as long as it is the same pool that says so.
 
 use tokio::sync::Mutex;
 

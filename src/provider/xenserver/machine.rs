@@ -11,8 +11,8 @@ use crate::model::{PowerState, VmConfig};
 use crate::plan::{DiskAt, NicAt};
 use crate::provider::ErrorKind;
 
-/// The number that is kept for a CD: an emulated drive must be among the first four, and the last of them is where every
-/// tool puts it.
+/// The number that is kept for a CD: an emulated drive must be among the first four, and the last of them
+/// is where every tool puts it.
 const CD_DEVICE: u32 = 3;
 /// The highest number of a disk (XAPI's limit of devices for each VM).
 const LAST_DEVICE: u32 = 254;

@@ -1,8 +1,8 @@
 //! NICs: VIFs. Each call is made only where its effect is not there yet.
 //!
-//! A VIF has no switch of its own for "connected at power on": when a VM starts, every VIF is plugged in. What lets nothing
-//! through, whether it runs or not, is its locking mode `disabled` (data model, `vif_locking_mode`); what it was before is
-//! kept on it, so that a mode which somebody else chose comes back.
+//! A VIF has no switch of its own for "connected at power on": when a VM starts, every VIF is plugged in. What lets
+//! nothing through, whether it runs or not, is its locking mode `disabled` (data model, `vif_locking_mode`); what it
+//! was before is kept on it, so that a mode which somebody else chose comes back.
 
 use serde_json::json;
 

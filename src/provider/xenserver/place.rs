@@ -1,7 +1,7 @@
 //! Names of an order as objects of the pool, all found before anything is made.
 //!
-//! Names are not unique on XenServer: `Local storage` is on every host. Of several storage repositories of one name the one
-//! that the order's host reaches is meant; anything else that is named twice stops the step.
+//! Names are not unique on XenServer: `Local storage` is on every host. Of several storage repositories of one name the
+//! one that the order's host reaches is meant; anything else that is named twice stops the step.
 
 use super::collect::Memory;
 use super::fault::Failure;

@@ -1,7 +1,7 @@
 //! Hosts, storage, networks and templates as a catalog. Pure.
 //!
-//! A host's memory is what VMs can have: its total less what the hypervisor and the control domains take. An SR or network
-//! that every host reaches names no hosts. CD libraries and removable media are no storage for disks.
+//! A host's memory is what VMs can have: its total less what the hypervisor and the control domains take. An SR or
+//! network that every host reaches names no hosts. CD libraries and removable media are no storage for disks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

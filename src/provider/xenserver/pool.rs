@@ -1,8 +1,8 @@
 //! The addresses of a pool: those of the settings, those the pool told of, and which of them was the master last.
 //!
-//! Only the master answers; every other member names it (`HOST_IS_SLAVE`, recorded in the Xen API's error list), perhaps by
-//! an address that cannot be reached from here. So a search asks one member after the other, and goes where it is sent in
-//! between. Pure: who asks is `session.rs`.
+//! Only the master answers; every other member names it (`HOST_IS_SLAVE`, recorded in the Xen API's error list),
+//! perhaps by an address that cannot be reached from here. So a search asks one member after the other, and goes where
+//! it is sent in between. Pure: who asks is `session.rs`.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -93,8 +93,8 @@ impl Search {
         self.failures.push((url, failure));
     }
 
-    /// Nobody was: the most telling reason. A wrong certificate or a right that lacks is a person's to mend; of those that
-    /// only point on or do not answer, all are told.
+    /// Nobody was: the most telling reason. A wrong certificate or a right that lacks is a person's to mend; of those
+    /// that only point on or do not answer, all are told.
     pub(super) fn nobody(self) -> Failure {
         let rank = |failure: &Failure| match failure {
             Failure::Certificate(_) => 0,

@@ -68,7 +68,8 @@ impl Work<'_> {
         let request = Request::task("VM.clean_shutdown").on(&machine.reference);
         let change = Change::new(request, "ask the guest to shut down");
         // Done as soon as the server has taken it on; how the guest takes it is waited for below. A guest that was not
-        // asked runs into its time limit, so a lost answer is as good as one, as long as the server can be reached again.
+        // asked runs into its time limit, so a lost answer is as good as one, as long as the
+        // server can be reached again.
         let act = || async { Ok(Some(self.door.call(&change.request).await?.text()?)) };
         let asked = self.perform(&change, act, || async { self.machine().await.map(|_| true) }).await;
         let limit = Duration::from_secs(u64::from(shutdown.timeout_seconds));

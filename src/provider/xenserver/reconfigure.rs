@@ -1,8 +1,8 @@
 //! Changes of hardware, one call after the other, and the mark that records them.
 //!
-//! The mark comes last: when it stands on the VM in this generation, so does everything it records. Cut short before, the
-//! next run finds each change done or not, by what the VM shows. Only a disk that is to be kept must be known to the mark
-//! before it is detached, or nobody would find it again.
+//! The mark comes last: when it stands on the VM in this generation, so does everything it records. Cut short before,
+//! the next run finds each change done or not, by what the VM shows. Only a disk that is to be kept must be known to
+//! the mark before it is detached, or nobody would find it again.
 
 use super::fault::Failure;
 use super::machine::Machine;
@@ -188,8 +188,8 @@ fn kept_and_back(mark: &Mark, changes: &[Change], machine: &Machine) -> Mark {
     mark
 }
 
-/// Does this mark stand on the VM, or one that is newer? (A mark is written twice in one generation when work begins and
-/// when it is done; `pending` tells them apart.)
+/// Does this mark stand on the VM, or one that is newer? (A mark is written twice in one generation when work begins
+/// and when it is done; `pending` tells them apart.)
 fn recorded(machine: &Machine, mark: &Mark) -> bool {
     machine.mark().is_some_and(|found| {
         let same = found.generation == mark.generation && found.pending == mark.pending;

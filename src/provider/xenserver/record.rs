@@ -1,7 +1,7 @@
 //! Records of objects as XAPI gives them, cut to what is used: the same from `get_record` and from an event's snapshot.
 //!
-//! Fields and their types are those of the Xen API's data model. A record that lacks one is not read at all: what is not
-//! told is unknown, not absent. Kept small, since a pool may have 10,000 VMs.
+//! Fields and their types are those of the Xen API's data model. A record that lacks one is not read at all: what is
+//! not told is unknown, not absent. Kept small, since a pool may have 10,000 VMs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What the account may do: its permissions, which its session names.
 //!
-//! XAPI's roles are fixed sets of them; `pool-operator` has all that are needed, `vm-power-admin` all but the switch of a
-//! NIC. A local superuser, as `root` is, has every one and names none.
+//! XAPI's roles are fixed sets of them; `pool-operator` has all that are needed, `vm-power-admin` all but the switch of
+//! a NIC. A local superuser, as `root` is, has every one and names none.
 
 use std::collections::BTreeSet;
 

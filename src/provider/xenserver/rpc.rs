@@ -1,8 +1,8 @@
 //! JSON-RPC 2.0 as XAPI speaks it: bodies of calls and answers. Pure.
 //!
 //! An error is `{code: 1, message: CODE, data: [parameters]}`; a server older than that answers with the list
-//! `[CODE, parameters…]` (recorded/05, 06). A null reference is `OpaqueRef:NULL`, at times an empty text; a void result is
-//! an empty text (recorded/11).
+//! `[CODE, parameters…]` (recorded/05, 06). A null reference is `OpaqueRef:NULL`, at times an empty text; a void result
+//! is an empty text (recorded/11).
 
 use std::borrow::{Borrow, Cow};
 use std::sync::Arc;

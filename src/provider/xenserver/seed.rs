@@ -1,7 +1,7 @@
 //! Cloud-init data for a new VM: a NoCloud CD, written into a small disk of its own and put into a drive.
 //!
-//! A CD and not a disk, since every guest sees an emulated drive before it has drivers, and a drive's content is no disk of
-//! the VM. It is only put in once it is whole: what is in the drive is done.
+//! A CD and not a disk, since every guest sees an emulated drive before it has drivers, and a drive's content is no
+//! disk of the VM. It is only put in once it is whole: what is in the drive is done.
 
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! Login, the session and its renewal, at whichever member of the pool is the master now.
 //!
 //! The first call logs in. A session that the server has forgotten, or whose server is no longer the master, is renewed
-//! once per call, with the password read again, since it may have been rotated. The pool that answers must be the one that
-//! answered before: another one behind the same address has other VMs, and would make all of ours look gone.
+//! once per call, with the password read again, since it may have been rotated. The pool that answers must be the one
+//! that answered before: another one behind the same address has other VMs, and would make all of ours look gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -86,8 +86,8 @@ impl Door {
         Ok(session)
     }
 
-    /// Does some work in a session; once more in a new one when nothing was done because the server has forgotten it, is
-    /// not the master any more, or cannot be reached.
+    /// Does some work in a session; once more in a new one when nothing was done because the server has forgotten it,
+    /// is not the master any more, or cannot be reached.
     pub(super) async fn within<T, F, Work>(&self, work: F) -> Result<T, Failure>
     where
         F: Fn(Arc<Session>) -> Work + Send + Sync,

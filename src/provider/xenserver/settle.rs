@@ -1,9 +1,9 @@
 //! Waiting for what an earlier run, dead by now, may have left at work on the server.
 //!
-//! A server goes on with a call whose client is gone. What is done to a VM stands in its record (`current_operations`); a
-//! clone, or what is done to a disk or a device, can only be told by the task's message, so all tasks of those messages
-//! are waited for. Some may be other people's; that costs time and changes nothing. A call that is no task of its own
-//! (`VBD.create`, `VM.create`) works on records alone and is over at once.
+//! A server goes on with a call whose client is gone. What is done to a VM stands in its record (`current_operations`);
+//! a clone, or what is done to a disk or a device, can only be told by the task's message, so all tasks of those
+//! messages are waited for. Some may be other people's; that costs time and changes nothing. A call that is no task of
+//! its own (`VBD.create`, `VM.create`) works on records alone and is over at once.
 
 use tokio::sync::Mutex;
 
@@ -47,7 +47,8 @@ pub(super) async fn wait_for_earlier(door: &Door, memory: &Mutex<Memory>, step: 
     Ok(())
 }
 
-/// Waits for the end of a task, whoever began it. How it ended does not matter: what came of it is seen by the next look.
+/// Waits for the end of a task, whoever began it. How it ended does not matter: what came of
+/// it is seen by the next look.
 async fn until_over(door: &Door, task: &Ref) -> Result<(), Failure> {
     match task::wait(door, task, &Patience { limit: None, stop: &|_| false }).await {
         // One that is gone is over too.

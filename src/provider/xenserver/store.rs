@@ -1,8 +1,8 @@
 //! Everything of a pool by reference, filled by batches of events. Pure.
 //!
 //! A batch from the empty token holds all; a later one what changed (recorded/09, 17). With each comes the number of
-//! objects of every class (`valid_ref_counts`): only when we hold as many is nothing missing. A record that cannot be read
-//! is kept as such, with the reason.
+//! objects of every class (`valid_ref_counts`): only when we hold as many is nothing missing. A record that cannot be
+//! read is kept as such, with the reason.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

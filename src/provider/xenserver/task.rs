@@ -1,7 +1,7 @@
 //! Waiting on the server, never by asking again and again: `event.from` on one task or VM tells when something changed.
 //!
-//! A call waits at most [`WAIT_SECONDS`] on the server and is sent again; a lost connection is picked up again, at another
-//! member if need be, since asking changes nothing. A task that is gone leaves its outcome open.
+//! A call waits at most [`WAIT_SECONDS`] on the server and is sent again; a lost connection is picked up again, at
+//! another member if need be, since asking changes nothing. A task that is gone leaves its outcome open.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

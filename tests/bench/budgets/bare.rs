@@ -1,7 +1,8 @@
-//! A bare HTTP client that makes the calls of a provider and throws the answers away: what the network and the server cost.
+//! A bare HTTP client that makes the calls of a provider and throws the answers away: what the
+//! network and the server cost.
 //!
-//! The calls are recorded once, through a proxy that stands between provider and server. Replayed, they are the same but
-//! for what belongs to a session: cookie, view, page tokens.
+//! The calls are recorded once, through a proxy that stands between provider and server. Replayed, they are the same
+//! but for what belongs to a session: cookie, view, page tokens.
 
 use std::sync::{Arc, Mutex};
 

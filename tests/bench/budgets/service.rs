@@ -1,5 +1,5 @@
-//! `serve` with 10,000 VMs of ours: from a file saved to its plan, from a change behind its back to the drift seen, with
-//! one endpoint hanging, and with nothing to do.
+//! `serve` with 10,000 VMs of ours: from a file saved to its plan, from a change behind its back to the drift seen,
+//! with one endpoint hanging, and with nothing to do.
 //!
 //! A settle time of five seconds lies between a saved file and its plan by design; it is taken off.
 

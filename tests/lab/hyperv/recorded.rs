@@ -1,7 +1,7 @@
 //! Exchanges recorded from Windows, sent to the lab as they are: faults and the configuration have the recorded shape.
 //!
-//! The shape is the HTTP status and the set of element paths, and of a fault its code and subcode; machine names, ids and
-//! sizes differ. What differs otherwise is listed with its reason.
+//! The shape is the HTTP status and the set of element paths, and of a fault its code and subcode; machine names, ids
+//! and sizes differ. What differs otherwise is listed with its reason.
 
 use std::collections::BTreeSet;
 

@@ -77,7 +77,8 @@ pub fn a_mark_s_generation_only_grows(before: &Truth, after: &Truth) -> Holds {
     Ok(())
 }
 
-/// Every file that is gone was a mapped disk of a VM that was destroyed, or one that was to be deleted with deleteDisks.
+/// Every file that is gone was a mapped disk of a VM that was destroyed, or one that was to
+/// be deleted with deleteDisks.
 pub fn no_disk_is_lost_but_by_its_delete(sent: &[Sent], before: &Truth, after: &Truth) -> Holds {
     let may_go: BTreeSet<(&EndpointName, Uuid)> = sent
         .iter()
@@ -91,8 +92,8 @@ pub fn no_disk_is_lost_but_by_its_delete(sent: &[Sent], before: &Truth, after: &
     }
 }
 
-/// Disks that a destroying call may take, by the VM's own mark and the order. As the VM was before the run: where a disk is
-/// detached by one call and deleted by the next, it has none any more when that one comes.
+/// Disks that a destroying call may take, by the VM's own mark and the order. As the VM was before the run: where a
+/// disk is detached by one call and deleted by the next, it has none any more when that one comes.
 fn disks_to_go<'a>(call: &'a Sent, before: &'a Truth) -> impl Iterator<Item = Uuid> + 'a {
     let own = |((endpoint, _), vm): &(&(EndpointName, world::Id), &world::Vm)| {
         *endpoint == call.endpoint && call.step.own_id.as_ref() == Some(&own_id(vm))

@@ -33,8 +33,8 @@ pub fn what_converged_is_left_alone(calls: usize) -> Holds {
     if calls == 0 { Ok(()) } else { QUIET.broken(format!("{calls} calls were sent")) }
 }
 
-/// A desired VM of which the plan says nothing is there once, of the size that is wanted. What was blocked may have become a
-/// step meanwhile: people go on installing guest tools.
+/// A desired VM of which the plan says nothing is there once, of the size that is wanted. What was blocked may have
+/// become a step meanwhile: people go on installing guest tools.
 pub fn what_is_in_sync_is_as_git_says(desired: &Desired, plan: &Plan, truth: &Truth) -> Holds {
     let named = |key: &VmKey| {
         plan.blocked.iter().any(|blocked| blocked.key == *key) || plan.steps.iter().any(|step| step.key == *key)

@@ -62,14 +62,19 @@ pub fn a_hot_change_stops_no_guest(sent: &Sent) -> Holds {
     Ok(())
 }
 
-/// When a create makes its first call, no VM of ours of that key is anywhere, but for the one it goes on with.
+/// When a create makes its first call, no VM of ours of that key is anywhere, and none that was begun for its identity,
+/// but for the one it goes on with.
 pub fn a_create_makes_no_twin(cycle: &Cycle<'_>, sent: &Sent, before: &Truth, past: &mut Past) -> Holds {
     if !sent.first || sent.step.action != Action::Create {
         return Ok(());
     }
     for ((endpoint, _), vm) in &before.vms {
-        let Owner::Us(mark) = owner(vm) else { continue };
-        if mark.key != sent.step.key || sent.step.own_id.as_ref() == Some(&own_id(vm)) {
+        let identity = match owner(vm) {
+            Owner::Us(mark) if mark.key == sent.step.key => mark.identity,
+            Owner::Unfinished(identity) if identity == sent.step.identity && *endpoint != sent.endpoint => identity,
+            Owner::Us(_) | Owner::Unfinished(_) | Owner::NotUs => continue,
+        };
+        if sent.step.own_id.as_ref() == Some(&own_id(vm)) {
             continue;
         }
         let unseen = cycle.unseen.contains(&own_id(vm));
@@ -77,7 +82,7 @@ pub fn a_create_makes_no_twin(cycle: &Cycle<'_>, sent: &Sent, before: &Truth, pa
         // The administrator said that nobody should wait for it.
         let given_up = cycle.given_up.contains(endpoint) && (unseen || cycle.dark.contains(endpoint));
         if unknowable || given_up {
-            past.unknowable.insert(mark.identity);
+            past.unknowable.insert(identity);
         } else {
             return TWIN.broken(format!("{} is made while it is {} on {endpoint}", sent.step.key, vm.name));
         }

@@ -25,6 +25,7 @@ impl Work<'_> {
             self.bear(order).await?;
         }
         let vm = self.the_begun(order)?;
+        self.recorder.made(&own_id(&vm), "").await?;
         if mark_of(&vm).is_none_or(|mark| mark.identity != order.identity) {
             let pending = Mark { own_id: Some(own_id(&vm)), ..pending(&order.mark) };
             self.write(&vm, pending, "MarkNewborn").await?;

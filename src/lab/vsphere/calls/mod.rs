@@ -1,5 +1,5 @@
-//! What each call does. Calls that wait (`WaitForUpdatesEx`) are in `wait.rs`; all others are done under one look at the
-//! world.
+//! What each call does. Calls that wait (`WaitForUpdatesEx`) are in `wait.rs`; all others are done
+//! under one look at the world.
 
 pub(super) mod rights;
 mod search;

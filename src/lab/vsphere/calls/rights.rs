@@ -41,8 +41,8 @@ const ALL: &[&str] = &[
     "VirtualMachine.State.RemoveSnapshot",
 ];
 
-/// The rights a call needs, where they follow from what is asked (VirtualMachineConfigSpec and the API reference of each
-/// method name them).
+/// The rights a call needs, where they follow from what is asked (VirtualMachineConfigSpec and the API reference
+/// of each method name them).
 pub(in crate::lab::vsphere) fn needed(asked: &Asked) -> Vec<&'static str> {
     let mut rights: Vec<&'static str> = asked.model.and_then(|model| model.right).into_iter().collect();
     match asked.call {

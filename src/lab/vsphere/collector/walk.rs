@@ -9,7 +9,8 @@ use super::super::schema::schema;
 use super::super::value::{Ref, Value};
 use super::spec::Spec;
 
-/// The objects of a spec, in the order they are come by. A starting object that is gone is a fault, as on a real server.
+/// The objects of a spec, in the order they are come by. A starting object that is gone is a
+/// fault, as on a real server.
 pub(super) fn objects(scope: &Scope<'_>, spec: &Spec) -> Result<Vec<Ref>, Fault> {
     let mut walk = Walk { scope, spec, listed: HashSet::new(), out: Vec::new(), seen: HashSet::new() };
     for start in &spec.starts {

@@ -104,8 +104,8 @@ pub(in crate::lab::vsphere) fn view_members(scope: &Scope<'_>, view: &View) -> V
     }
 }
 
-/// Objects below a container. The lab's trees are shallow, so that everything below a folder of a datacenter is found by
-/// asking each object for its place, in one pass over each kind that is wanted.
+/// Objects below a container. The lab's trees are shallow, so that everything below a folder of a datacenter is found
+/// by asking each object for its place, in one pass over each kind that is wanted.
 fn members(scope: &Scope<'_>, container: &Object, recursive: bool, wanted: &dyn Fn(&str) -> bool) -> Vec<Ref> {
     let world = scope.world;
     let mut out: Vec<Ref> = Vec::new();

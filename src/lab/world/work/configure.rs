@@ -149,7 +149,8 @@ fn apply_identity(world: &mut World, vm: &mut Vm, spec: &VmSpec) -> Result<(), R
     if let Some(uuid) = spec.instance_uuid
         && uuid != vm.instance_uuid
     {
-        // vCenter keeps these unique by choosing another itself (VirtualMachineConfigSpec.instanceUuid), not by refusing.
+        // vCenter keeps these unique by choosing another itself
+        // (VirtualMachineConfigSpec.instanceUuid), not by refusing.
         let taken = world.vms.values().any(|other| other.id != vm.id && other.instance_uuid == uuid);
         vm.instance_uuid = if taken { world.fresh_uuid() } else { uuid };
     }

@@ -127,7 +127,8 @@ impl World {
         }
     }
 
-    /// Hardware, settings and notes of the source under new ids; no snapshots, off. Disks still name the source's files.
+    /// Hardware, settings and notes of the source under new ids; no snapshots, off. Disks
+    /// still name the source's files.
     fn copy_of(&mut self, source: &Vm, clone: &CloneVm, host: Id) -> Vm {
         let mut vm = source.clone();
         vm.id = self.fresh_id();

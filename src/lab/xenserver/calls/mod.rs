@@ -10,8 +10,8 @@
 //! rest.rs     sessions, tasks, pool, hosts, SRs
 //! ```
 //!
-//! A message that takes time is done in `perform`, by its task when it is due; all others at once in `answer`. Each looks
-//! before it changes anything.
+//! A message that takes time is done in `perform`, by its task when it is due; all others at once in `answer`. Each
+//! looks before it changes anything.
 
 pub(super) mod event;
 mod fields;

@@ -1,5 +1,5 @@
-//! CPUs and memory, by the recorded rules: the most a VM may have and its static memory are set while it is halted; the CPUs
-//! it starts with are taken at any time and land at its next boot.
+//! CPUs and memory, by the recorded rules: the most a VM may have and its static memory are set while it is halted; the
+//! CPUs it starts with are taken at any time and land at its next boot.
 
 use super::Turn;
 use crate::lab::world::{Id, Power};

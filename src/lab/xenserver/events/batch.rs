@@ -1,8 +1,8 @@
 //! One answer of `event.from`: what a client has not seen yet, as it asked for it.
 //!
-//! As recorded: with an empty token every object comes as `add`; with a later one what came is `add`, what changed `mod`,
-//! both with a snapshot, and what went is `del` without one. `valid_ref_counts` tells how many objects of each class
-//! there are, by which a client sees that it missed something.
+//! As recorded: with an empty token every object comes as `add`; with a later one what came is `add`, what changed
+//! `mod`, both with a snapshot, and what went is `del` without one. `valid_ref_counts` tells how many objects of each
+//! class there are, by which a client sees that it missed something.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

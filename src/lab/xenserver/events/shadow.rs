@@ -1,8 +1,9 @@
 //! Which objects there are, when each came, when it last changed, and which are gone.
 //!
-//! Changes are numbered by the world's own count. The shadow is brought up to date before each answer: VMs the world has
-//! touched since are looked at again, and everything that belongs to one counts as changed with it (real servers tell of
-//! more than was changed, too); storage is compared where a file was made, grown or removed; the few places always.
+//! Changes are numbered by the world's own count. The shadow is brought up to date before each answer: VMs the
+//! world has touched since are looked at again, and everything that belongs to one counts as changed with it
+//! (real servers tell of more than was changed, too); storage is compared where a file was made, grown or
+//! removed; the few places always.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher as _};

@@ -8,8 +8,8 @@
 //! other.rs     tasks, sessions
 //! ```
 //!
-//! A record has every field of its class: the default of the data model, over it what the world and the tables know, over
-//! that what a client set. It is made when it is asked for; nothing here changes anything.
+//! A record has every field of its class: the default of the data model, over it what the world and the tables know,
+//! over that what a client set. It is made when it is asked for; nothing here changes anything.
 
 mod device;
 mod other;
@@ -223,8 +223,8 @@ impl<'a> View<'a> {
         [vm.name.to_string(), self.codec.reference(&Obj::Vm(vm.id)), vm.instance_uuid.to_string()]
     }
 
-    /// Does a fault rule keep it from listings? With a VM its devices are kept from them; a VM whose configuration is not
-    /// readable is listed and its devices are not, so that it names devices nobody finds.
+    /// Does a fault rule keep it from listings? With a VM its devices are kept from them; a VM whose configuration is
+    /// not readable is listed and its devices are not, so that it names devices nobody finds.
     pub fn hidden(&self, obj: &Obj) -> bool {
         if self.rules.is_empty() {
             return false;

@@ -2,10 +2,10 @@
 
 use super::{changes, last_mark, words};
 use crate::inventory::Observed;
-use crate::mark::{Pending, Retired};
+use crate::mark::{MarkedDisk, Pending, Retired};
 use crate::model::{AllowReboot, PowerState, VmName};
-use crate::plan::sample::{World, key, remark, spec};
-use crate::plan::{Action, BlockCode, Change, Landing, Operation, Precondition};
+use crate::plan::sample::{World, disk, key, remark, spec};
+use crate::plan::{Action, BlockCode, Change, Landing, Operation, Plan, Precondition};
 
 #[test]
 fn a_create_carries_identity_mark_and_place() {
@@ -163,6 +163,41 @@ fn retired(world: &mut World, pending: Option<Pending>) {
         });
     });
     world.config("vm-00").power = PowerState::Stopped;
+}
+
+#[test]
+fn a_vm_whose_delete_took_its_disks_is_not_started_without_them_and_a_person_is_told_what_to_do() {
+    let mut with_data = spec("app/vm-00");
+    with_data.disks.push(disk("data", 5));
+    let mut world = World::of(&[with_data]);
+    retired(&mut world, None);
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Restore);
+    let data = world.config("vm-00").disks.pop().unwrap();
+    let told = |plan: Plan| {
+        let blocked = plan.blocked_of("app/vm-00");
+        assert_eq!((blocked.action, blocked.code), (Action::Restore, BlockCode::DiskUnsafe));
+        assert!(blocked.why.contains("take it out of Git until its delete is done"), "{}", blocked.why);
+        blocked.why.clone()
+    };
+    assert!(told(world.plan()).contains("disk data is gone or detached"));
+    // Where a file goes after its disk was taken off, the mark says that it is on its way.
+    let taken_off = |deleting| {
+        move |mark: &mut crate::mark::Mark| {
+            let marked = mark.disks.get_mut("data").unwrap();
+            *marked = MarkedDisk { slot: None, id: marked.id.clone(), file: Some("data.vhdx".into()), deleting };
+        }
+    };
+    remark(world.vm("vm-00"), taken_off(true));
+    assert!(told(world.plan()).contains("its file was data.vhdx"));
+    // Attached by hand again, or not wanted any more, it stands in the way of nothing; nor does one that was kept.
+    world.config("vm-00").disks.push(data);
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Restore);
+    world.config("vm-00").disks.truncate(1);
+    world.spec("app/vm-00").disks.truncate(1);
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Restore);
+    world.spec("app/vm-00").disks.push(disk("data", 5));
+    remark(world.vm("vm-00"), taken_off(false));
+    assert_eq!(world.plan().step_of("app/vm-00").action, Action::Restore);
 }
 
 #[test]

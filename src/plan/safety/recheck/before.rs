@@ -6,8 +6,8 @@ use crate::mark::{self, Mark, Standing};
 use crate::model::{ObservedVm, PowerState, VmConfig};
 use crate::plan::{Action, Change, DiskAt, Fingerprint, Operation, Precondition, Step};
 
-/// How far a step has come: which operation is next, and whether a call of that operation was let through already. Where
-/// a hypervisor needs several calls for one operation, the later ones find what the earlier ones left behind.
+/// How far a step has come: which operation is next, and whether a call of that operation was let through already.
+/// Where a hypervisor needs several calls for one operation, the later ones find what the earlier ones left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The operation, from 0.
@@ -17,8 +17,8 @@ pub struct Progress {
 }
 
 /// May this operation of the step still be done? `found` is what a fresh read by own id (for a create: by identity)
-/// found: empty for nothing. The first call of operation 0 is checked against all the plan saw, a later one against what
-/// our own earlier calls leave behind.
+/// found: empty for nothing. The first call of operation 0 is checked against all the plan saw, a later one against
+/// what our own earlier calls leave behind.
 pub fn still_safe(step: &Step, at: Progress, found: &[ObservedVm], installation: &str) -> Result<(), String> {
     let Progress { operation, begun } = at;
     match &step.preconditions {
@@ -121,7 +121,8 @@ fn unchanged(seen: &Fingerprint, now: &Fingerprint) -> Result<(), String> {
     if changed.is_empty() { Ok(()) } else { Err(format!("{} changed since the plan", changed.join(", "))) }
 }
 
-/// The mark is the one the plan saw, or one that an earlier operation of this step wrote, or this one has begun to write.
+/// The mark is the one the plan saw, or one that an earlier operation of this step wrote, or
+/// this one has begun to write.
 fn own_generation(step: &Step, operation: usize, seen: &Fingerprint, mark: Option<&Mark>) -> Result<(), String> {
     let now = mark.map(|mark| mark.generation);
     let mut own = step.operations.iter().take(operation + 1).filter_map(written).map(|mark| Some(mark.generation));

@@ -1,7 +1,8 @@
 //! Rule 7 and the last look: what apply repeats around each call.
 //!
-//! [`still_safe`] judges a fresh read just before: is this the VM the plan saw, untouched by anybody but this very step?
-//! [`promise_kept`] judges one just after: has it become what the step promised? Both are pure; apply does the reading.
+//! [`still_safe`] judges a fresh read just before: is this the VM the plan saw, untouched by anybody but
+//! this very step? [`promise_kept`] judges one just after: has it become what the step promised? Both are
+//! pure; apply does the reading.
 
 mod before;
 mod promise;

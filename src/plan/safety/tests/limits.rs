@@ -1,5 +1,7 @@
 //! Rule 5: caps.
 
+use std::sync::Arc;
+
 use crate::model::{AllowReboot, Prune};
 use crate::plan::sample::{World, remark, tier_name};
 use crate::plan::{Action, BlockCode, Limits};
@@ -62,6 +64,14 @@ fn the_larger_of_the_tier_then_and_now_counts() {
 }
 
 #[test]
+fn what_is_still_being_made_does_not_raise_a_tiers_limit() {
+    let mut world = removing(2, 99, 10);
+    assert_eq!(retires(&world), 2, "10 % of 20 are two");
+    remark(world.vm("vm-19"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    assert_eq!(retires(&world), 0, "10 % of 19 are one");
+}
+
+#[test]
 fn a_delete_after_its_retire_does_not_count_but_is_held_with_the_others() {
     let mut world = removing(1, 1, 100);
     let since = world.now;
@@ -102,7 +112,7 @@ fn what_waits_for_approval_may_be_approved_in_part_but_not_past_the_cap() {
 fn one_edit_of_a_tier_cannot_reboot_a_fleet() {
     let mut world = World::fleet(4);
     world.policy.limits.disruptions_per_run = 3;
-    for spec in world.desired.vms.values_mut() {
+    for spec in world.desired.vms.values_mut().map(Arc::make_mut) {
         spec.cpus = 8;
         spec.allow_reboot = AllowReboot::Always;
     }
@@ -119,7 +129,7 @@ fn one_edit_of_a_tier_cannot_reboot_a_fleet() {
 fn what_the_run_has_disturbed_already_counts_with_what_it_would_disturb_now() {
     let mut world = World::fleet(2);
     world.policy.limits.disruptions_per_run = 3;
-    for spec in world.desired.vms.values_mut() {
+    for spec in world.desired.vms.values_mut().map(Arc::make_mut) {
         spec.cpus = 8;
         spec.allow_reboot = AllowReboot::Always;
     }
