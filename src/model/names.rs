@@ -219,7 +219,11 @@ pub struct OwnId(Arc<str>);
 impl OwnId {
     /// Wraps an id as the hypervisor gave it, in lower case.
     pub fn new(text: &str) -> Self {
-        Self(text.to_ascii_lowercase().into())
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Self(text.to_ascii_lowercase().into())
+        } else {
+            Self(text.into())
+        }
     }
 
     /// The id as text.

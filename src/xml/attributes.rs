@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 /// Attributes as written, one by one.
 #[derive(Debug, Clone)]
 pub(super) struct Attributes<'a> {
@@ -32,10 +34,11 @@ impl<'a> Attributes<'a> {
             return Err("an attribute without a name");
         }
         let value = rest.trim_ascii_start().strip_prefix('=').ok_or("an attribute without a value")?.trim_ascii_start();
-        let quote = value.chars().next().filter(|first| matches!(first, '"' | '\'')).ok_or("a value without quotes")?;
-        let (value, rest) = value[1..].split_once(quote).ok_or("a value without its end")?;
-        self.rest = rest;
-        Ok(Some((name, value)))
+        let quote =
+            *value.as_bytes().first().filter(|first| matches!(first, b'"' | b'\'')).ok_or("a value without quotes")?;
+        let end = 1 + memchr(quote, &value.as_bytes()[1..]).ok_or("a value without its end")?;
+        self.rest = &value[end + 1..];
+        Ok(Some((name, &value[1..end])))
     }
 }
 

@@ -6,7 +6,8 @@
 //! input, so reading costs little more than one pass over it.
 //!
 //! In: bytes of one message. Out: [`Head`]s one by one, a small [`Element`] tree per object, or an error; never a panic
-//! and never a guess. A truncated document is an error as soon as its end is missing.
+//! and never a guess. A truncated document is an error as soon as its end is missing. One that comes in pieces is read
+//! from a [`Place`] on, as far as it has come.
 //!
 //! ```text
 //! scan.rs        where markup begins and ends      attributes.rs  the inside of a tag, references, line ends
@@ -26,7 +27,7 @@ mod theirs;
 
 use std::borrow::Cow;
 
-pub use reader::Reader;
+pub use reader::{Place, Reader};
 pub use writer::Writer;
 
 /// Namespace of `xsi:type` and `xsi:nil`.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use super::attributes::{self, Attributes, BadReference, Written};
 use super::scan::{Piece, Scanner};
 use super::{Attribute, Element, Head, Kind, Limits, XSI, XmlError, is_same};
@@ -26,8 +28,30 @@ pub struct Reader<'a> {
     /// Declarations in force: the depth they belong to, prefix, namespace.
     bindings: Vec<(usize, &'a str, &'a str)>,
     root_seen: bool,
+    /// Is there any `\r` in the text? Where there is none, line ends need no look.
+    returns: bool,
     /// Attributes of the tag being read; kept so that not every tag asks for memory.
     written: Vec<Written<'a>>,
+}
+
+/// Where in a document a reader stands, without the document: between two children of an element. What comes piece by
+/// piece is read so, as far as it has come.
+#[derive(Debug, Clone)]
+pub struct Place {
+    at: usize,
+    depth: usize,
+    owes_end: bool,
+    /// Names of the elements that are open, as written.
+    open: Vec<String>,
+    /// As those of a reader.
+    bindings: Vec<(usize, String, String)>,
+}
+
+impl Place {
+    /// Bytes of the document before it.
+    pub const fn at(&self) -> usize {
+        self.at
+    }
 }
 
 /// One event, as far as anybody asks.
@@ -62,6 +86,47 @@ impl<'a> Reader<'a> {
             owes_end: false,
             bindings: Vec::new(),
             root_seen: false,
+            returns: memchr(b'\r', source.as_bytes()).is_some(),
+            written: Vec::new(),
+        })
+    }
+
+    /// Bytes of the document that are behind.
+    pub const fn at(&self) -> usize {
+        self.pieces.at()
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        Place {
+            at: self.pieces.at(),
+            depth: self.depth,
+            owes_end: self.owes_end,
+            open: self.pieces.open_names().iter().copied().map(str::to_owned).collect(),
+            bindings: self
+                .bindings
+                .iter()
+                .map(|(depth, prefix, namespace)| (*depth, (*prefix).to_owned(), (*namespace).to_owned()))
+                .collect(),
+        }
+    }
+
+    /// A reader that goes on from a place, with what follows there as far as it has come. `behind` bytes of that are behind.
+    pub fn resumed(place: &'a Place, behind: usize, rest: &'a str, limits: Limits) -> Result<Self, XmlError> {
+        let before = place.at.saturating_add(behind);
+        if before.saturating_add(rest.len()) > limits.bytes {
+            return Err(XmlError::TooMuch { what: "bytes", limit: limits.bytes, at: limits.bytes });
+        }
+        let open = place.open.iter().map(String::as_str).collect();
+        let bindings = place.bindings.iter().map(|(depth, prefix, namespace)| (*depth, &**prefix, &**namespace));
+        Ok(Self {
+            pieces: Scanner::resumed(rest, before, open),
+            limits,
+            depth: place.depth,
+            owes_end: place.owes_end,
+            bindings: bindings.collect(),
+            root_seen: true,
+            returns: memchr(b'\r', rest.as_bytes()).is_some(),
             written: Vec::new(),
         })
     }
@@ -76,8 +141,17 @@ impl<'a> Reader<'a> {
 
     /// The next element right below `parent`, skipping what is left of the one before; `None` once `parent` has ended.
     pub fn child(&mut self, parent: &Head<'a>) -> Result<Option<Head<'a>>, XmlError> {
-        self.skip_to(parent.depth)?;
-        while self.depth >= parent.depth {
+        self.child_at(parent.depth)
+    }
+
+    /// The next element right below the one in which a place is.
+    pub fn child_of(&mut self, place: &Place) -> Result<Option<Head<'a>>, XmlError> {
+        self.child_at(place.depth)
+    }
+
+    fn child_at(&mut self, depth: usize) -> Result<Option<Head<'a>>, XmlError> {
+        self.skip_to(depth)?;
+        while self.depth >= depth {
             match self.token()? {
                 Token::Start(head) => return Ok(Some(head)),
                 Token::Text(_) | Token::End => {}
@@ -132,6 +206,9 @@ impl<'a> Reader<'a> {
     /// The same, but for the elements inside that are not wanted, by their names without prefix: these are passed over as
     /// [`Reader::child`] does.
     pub fn element_of(&mut self, head: Head<'a>, wanted: impl Fn(&str) -> bool) -> Result<Element<'a>, XmlError> {
+        if let Some(text) = self.leaf()? {
+            return Ok(Element { head, text, children: Vec::new() });
+        }
         let mut budget = self.limits.elements;
         // An explicit stack: depth is the sender's choice, and ours to bound, not the thread stack's.
         let mut open = vec![Element { head, text: Cow::Borrowed(""), children: Vec::new() }];
@@ -189,7 +266,11 @@ impl<'a> Reader<'a> {
             return Err(self.too_much("bytes of text", self.limits.text));
         }
         self.end();
-        Ok(Some(attributes::text(text)))
+        Ok(Some(self.line_ends(text)))
+    }
+
+    fn line_ends(&self, text: &'a str) -> Cow<'a, str> {
+        if self.returns { attributes::text(text) } else { Cow::Borrowed(text) }
     }
 
     /// Reads to the end of the document: an answer that breaks off is noticed even when the wanted part was whole.
@@ -233,7 +314,7 @@ impl<'a> Reader<'a> {
                     return Ok(Token::End);
                 }
                 Piece::Text(text) | Piece::Section(text) => {
-                    if let Some(text) = self.text(attributes::text(text))? {
+                    if let Some(text) = self.text(self.line_ends(text))? {
                         return Ok(Token::Text(text));
                     }
                 }

@@ -4,6 +4,12 @@
 //! order they began. What pieces mean (names, namespaces, attributes, limits) is the reader's business. Lenient where
 //! XML 1.0 forbids what can do no harm: `--` in a comment, `]]>` in a text, odd characters in a name.
 //!
+//! Why not by quick-xml, a well-kept library that the tests compare this with: behind the same interface (0.42, borrowed
+//! events, its check of end names on or off) the answers of a full inventory of 10,000 VMs, 65 MiB, took 206 ms of
+//! processor time to read, and take 115 this way. The difference is two fifths of all that such an inventory costs on our
+//! side. Most of an answer is passed over, and there what an event costs each time counts most: its encoding is checked
+//! once more, and names of open elements are copied.
+//!
 //! Invariant: every cut is at an ASCII character, so no cut can part a character in two.
 
 use memchr::{memchr, memchr2, memchr3};
@@ -44,25 +50,37 @@ pub(super) enum Piece<'a> {
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     source: &'a str,
-    /// Bytes that are behind.
+    /// Bytes of the source that are behind.
     at: usize,
+    /// Bytes of the document before the source.
+    before: usize,
     /// Names of the elements that are open, as written.
     open: Vec<&'a str>,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(source: &'a str) -> Self {
-        Self { source, at: 0, open: Vec::new() }
+        Self { source, at: 0, before: 0, open: Vec::new() }
+    }
+
+    /// Of a document whose first `before` bytes were cut already and left elements of these names open.
+    pub(super) fn resumed(source: &'a str, before: usize, open: Vec<&'a str>) -> Self {
+        Self { source, at: 0, before, open }
+    }
+
+    /// Names of the elements that are open, as written.
+    pub(super) fn open_names(&self) -> &[&'a str] {
+        &self.open
     }
 
     /// How far it is.
     pub(super) const fn at(&self) -> usize {
-        self.at
+        self.before + self.at
     }
 
-    /// Length of the document.
+    /// Length of the document, as far as it is known.
     pub(super) const fn length(&self) -> usize {
-        self.source.len()
+        self.before + self.source.len()
     }
 
     /// The next piece.
@@ -201,11 +219,11 @@ impl<'a> Scanner<'a> {
     }
 
     const fn truncated(&self) -> XmlError {
-        XmlError::Truncated { at: self.source.len() }
+        XmlError::Truncated { at: self.length() }
     }
 
     fn malformed(&self, why: &str) -> XmlError {
-        XmlError::Malformed { why: why.to_owned(), at: self.at }
+        XmlError::Malformed { why: why.to_owned(), at: self.at() }
     }
 }
 

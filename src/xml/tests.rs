@@ -51,6 +51,32 @@ fn children_are_pulled_one_by_one_and_the_rest_is_skipped() {
 }
 
 #[test]
+fn a_place_is_gone_on_from_with_what_has_come_since() {
+    let text = r#"<a xmlns="one" xmlns:p="two"><first/><p:b>1</p:b><b>2</b></a>"#;
+    let (before, after) = text.split_at(text.find("<p:b>").unwrap());
+    let mut reader = Reader::of_text(before, Limits::ANSWER).unwrap();
+    let root = reader.root().unwrap();
+    let first = reader.child(&root).unwrap().unwrap();
+    reader.element(first).unwrap();
+    let place = reader.place();
+    for whole in [after.len(), after.len() - "<b>2</b></a>".len()] {
+        let mut reader = Reader::resumed(&place, 0, &after[..whole], Limits::ANSWER).unwrap();
+        let next = reader.child_of(&place).unwrap().unwrap();
+        assert_eq!((next.namespace, next.name), ("two", "b"));
+        assert_eq!(reader.element(next).unwrap().text, "1");
+        assert_eq!(reader.at(), text.find("<b>").unwrap());
+    }
+    let rest = &after[after.find("<b>").unwrap()..];
+    let mut reader = Reader::resumed(&place, after.len() - rest.len(), rest, Limits::ANSWER).unwrap();
+    let next = reader.child_of(&place).unwrap().unwrap();
+    assert_eq!((next.namespace, &*reader.text_of(next).unwrap()), ("one", "2"));
+    assert!(reader.child_of(&place).unwrap().is_none());
+    reader.finish().unwrap();
+    let small = Limits { bytes: text.len() - 1, ..Limits::ANSWER };
+    assert!(matches!(Reader::resumed(&place, 0, after, small), Err(XmlError::TooMuch { .. })));
+}
+
+#[test]
 fn what_is_skipped_still_ends_where_it_should() {
     let text = br#"<a xmlns="one"><b xmlns="two"><c x="&amp;"/><c><a/></c></b><b/><tail>t</tail></a>"#;
     let mut reader = Reader::new(text, Limits::ANSWER).unwrap();

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 
 use super::fault::Failure;
@@ -19,9 +20,6 @@ const READ_TIMEOUT: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Idle connections are dropped before a server or proxy does, whose close might cross a call on its way.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Room made for an answer before it comes: a page of an inventory.
-const ROOM: usize = 8 << 20;
 
 /// One server.
 #[derive(Debug)]
@@ -62,6 +60,22 @@ impl Client {
 
     /// Sends a call; gives the answer, and the session cookie when the server sets one.
     pub(super) async fn send(&self, request: &Request, with: With<'_>) -> Result<(Answer, Option<String>), Failure> {
+        let response = self.begin(request, with).await?;
+        let cookie = session_cookie(response.headers());
+        Ok((whole(response).await?, cookie))
+    }
+
+    /// Sends a call; gives the answer while it comes. A fault comes whole, and is the failure.
+    pub(super) async fn open(&self, request: &Request, with: With<'_>) -> Result<Arriving, Failure> {
+        let response = self.begin(request, with).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Arriving { response, taken: 0 });
+        }
+        whole(response).await.and_then(|_| Err(lost(status)))
+    }
+
+    async fn begin(&self, request: &Request, with: With<'_>) -> Result<reqwest::Response, Failure> {
         tracing::trace!(method = request.method, "vim25");
         let mut call = self
             .http
@@ -72,21 +86,57 @@ impl Client {
         if let Some(cookie) = with.cookie {
             call = call.header(COOKIE, cookie);
         }
-        let response = call.send().await.map_err(sort)?;
-        let status = response.status();
-        let cookie = session_cookie(response.headers());
-        let body = read(response).await?;
-        // A SOAP fault comes with status 500; anything else that is not 200 comes from something in front of the server.
-        if status.is_success() || status.as_u16() == 500 {
-            let answer = Answer::judge(body).map_err(|failure| match failure {
-                Failure::Senseless(_) if !status.is_success() => lost(status),
-                failure => failure,
-            })?;
-            Ok((answer, cookie))
-        } else {
-            Err(lost(status))
+        call.send().await.map_err(sort)
+    }
+}
+
+/// An answer on its way.
+pub(super) struct Arriving {
+    response: reqwest::Response,
+    /// Bytes that have come.
+    taken: usize,
+}
+
+impl Arriving {
+    /// What comes next, as soon as it is so many bytes; less at the end, and `None` after it.
+    pub(super) async fn batch(&mut self, bytes: usize) -> Result<Option<Vec<Bytes>>, Failure> {
+        let mut batch = Vec::new();
+        let enough = self.taken.saturating_add(bytes);
+        while self.taken < enough
+            && let Some(chunk) = self
+                .response
+                .chunk()
+                .await
+                .map_err(|error| Failure::Lost("the answer broke off".to_owned(), Some(Box::new(error))))?
+        {
+            self.taken = self.taken.saturating_add(chunk.len());
+            if self.taken > Limits::ANSWER.bytes {
+                return Err(Failure::senseless("an answer larger than any that makes sense"));
+            }
+            batch.push(chunk);
+        }
+        Ok(Some(batch).filter(|batch| !batch.is_empty()))
+    }
+}
+
+/// The whole answer, or the fault in it.
+async fn whole(response: reqwest::Response) -> Result<Answer, Failure> {
+    let status = response.status();
+    let mut arriving = Arriving { response, taken: 0 };
+    let mut body = Vec::new();
+    while let Some(batch) = arriving.batch(usize::MAX).await? {
+        for chunk in batch {
+            body.extend_from_slice(&chunk);
         }
     }
+    // A SOAP fault comes with status 500; anything else that is not 200 comes from something in front of the server.
+    if !status.is_success() && status.as_u16() != 500 {
+        return Err(lost(status));
+    }
+    Answer::judge(body).map_err(|failure| match failure {
+        Failure::Senseless(_) if !status.is_success() => lost(status),
+        failure => failure,
+    })
 }
 
 fn lost(status: reqwest::StatusCode) -> Failure {
@@ -101,23 +151,6 @@ fn endpoint_url(text: &str) -> Result<String, Failure> {
         url.set_path("/sdk");
     }
     Ok(url.into())
-}
-
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
-    // Room for what is announced; nothing is believed of it, and nothing large is made for the announcement alone.
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let mut body = Vec::with_capacity(announced.min(ROOM));
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| Failure::Lost("the answer broke off".to_owned(), Some(Box::new(error))))?
-    {
-        if body.len() + chunk.len() > Limits::ANSWER.bytes {
-            return Err(Failure::senseless("an answer larger than any that makes sense"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn sort(error: reqwest::Error) -> Failure {

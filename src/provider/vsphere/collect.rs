@@ -21,7 +21,8 @@ use tokio::time::Instant;
 
 use super::convert::{self, HEAVY, Heavy, LIGHT, Light};
 use super::fault::Failure;
-use super::property::{self, From, Object, Wanted};
+use super::pages::{self, Each};
+use super::property::{From, Object, Wanted};
 use super::session::{Door, Session};
 use super::soap::Moref;
 use super::tree::{self, Entity, Tree};
@@ -61,9 +62,14 @@ fn order(one: &str, other: &str) -> Ordering {
 }
 
 impl Memory {
-    fn get(&self, vm: &str) -> Option<&Remembered> {
-        let at = self.listed.binary_search_by(|known| order(&known.vm, vm)).ok()?;
-        self.listed.get(at)
+    /// A VM of the last listing. `at` is where it may stand, and then where the one behind it stands: a server mostly
+    /// tells of VMs in the order in which it did so before.
+    fn get(&self, vm: &str, at: &mut usize) -> Option<&Remembered> {
+        if self.listed.get(*at).is_none_or(|known| *known.vm != *vm) {
+            *at = self.listed.binary_search_by(|known| order(&known.vm, vm)).ok()?;
+        }
+        *at += 1;
+        self.listed.get(*at - 1)
     }
 
     /// Where a VM was last seen, for direct reads by id.
@@ -81,8 +87,9 @@ impl Memory {
         let mut listed: Vec<Remembered> = vms.into_iter().map(Remembered::from).collect();
         listed.sort_by(|a, b| order(&a.vm, &b.vm));
         let before = std::mem::replace(&mut self.listed, listed);
+        let mut at = 0;
         for known in before {
-            if self.get(&known.vm).is_none_or(|now| now.id != known.id) {
+            if self.get(&known.vm, &mut at).is_none_or(|now| now.id != known.id) {
                 self.left.insert(known.id.clone(), known.moref());
             }
         }
@@ -181,7 +188,8 @@ async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> R
     }
     let mut wanted = vec![Wanted { kind: VM, paths: &paths }];
     wanted.extend(tree::WANTED);
-    property::read_facts(door, session, &wanted, &From::Rooted(view, &session.content.root_folder), item).await
+    let from = From::Rooted(view, &session.content.root_folder);
+    pages::read(door, session, &wanted, &from, Each::facts(item)).await
 }
 
 /// One reading, being completed.
@@ -206,20 +214,24 @@ impl Reading {
     }
 
     /// What folders, clusters and pools claim and the view did not show: made a moment ago, or left out. What turns up
-    /// may claim more.
+    /// may claim more. And VMs without a configuration, whose id stands elsewhere.
     async fn ask_again(&mut self, door: &Door, session: &Session) -> Result<(), Failure> {
         let root = &session.content.root_folder;
-        let paths: Vec<_> = LIGHT.iter().chain(HEAVY).copied().collect();
+        let paths = convert::all_paths();
         let mut wanted = vec![Wanted { kind: VM, paths: &paths }];
         wanted.extend(tree::WANTED);
         let mut asked = BTreeSet::new();
+        let mut nameless: BTreeSet<Moref> =
+            self.vms.extract_if(.., |vm| !vm.light.has_id).map(|vm| vm.light.moref).collect();
         loop {
             self.lost = self.unseen(root);
-            let list: Vec<Moref> = self.lost.difference(&asked).cloned().collect();
+            let mut list = std::mem::take(&mut nameless);
+            list.extend(self.lost.difference(&asked).cloned());
+            let list = Vec::from_iter(list);
             if list.is_empty() {
                 return Ok(());
             }
-            for item in property::read_facts(door, session, &wanted, &From::Objects(&list), item).await? {
+            for item in pages::read(door, session, &wanted, &From::Objects(&list), Each::facts(item)).await? {
                 match item {
                     Item::Vm(vm) => self.vms.push(vm),
                     Item::Other(entity) => self.tree.add(*entity),
@@ -242,9 +254,9 @@ impl Reading {
 
     /// Heavy properties of the VMs whose configuration changed, from memory for the rest.
     async fn read_heavy(&mut self, door: &Door, session: &Session, memory: &Memory) -> Result<(), Failure> {
-        let mut stale = Vec::new();
+        let (mut stale, mut at) = (Vec::new(), 0);
         for Vm { light, heavy } in self.vms.iter_mut().filter(|vm| vm.heavy.is_none()) {
-            let known = memory.get(&light.moref.value).filter(|known| !known.change_version.is_empty());
+            let known = memory.get(&light.moref.value, &mut at).filter(|known| !known.change_version.is_empty());
             *heavy = known.filter(|known| known.change_version == light.change_version).and_then(|it| it.heavy.clone());
             if heavy.is_none() {
                 stale.push(light.moref.clone());
@@ -253,7 +265,7 @@ impl Reading {
         let wanted = [Wanted { kind: VM, paths: HEAVY }];
         let named =
             |object: &Object<'_>, words: &mut Words| Some((object.moref.clone(), convert::heavy(object, words)?));
-        let read = property::read_facts(door, session, &wanted, &From::Objects(&stale), named).await?;
+        let read = pages::read(door, session, &wanted, &From::Objects(&stale), Each::facts(named)).await?;
         let mut read: HashMap<Moref, Heavy> = read.into_iter().collect();
         for vm in self.vms.iter_mut().filter(|vm| vm.heavy.is_none()) {
             vm.heavy = read.remove(&vm.light.moref);
@@ -283,6 +295,8 @@ impl Reading {
             }
             vms.push(vm(&mut places, light, convert::config(light, heavy.as_mut(), &networks)));
         }
+        // First by a part of the ids that stands here and not elsewhere in memory: few are left to be put right.
+        vms.sort_by_cached_key(|vm| vm.id.as_str().bytes().take(8).fold(0_u64, |key, byte| key << 8 | u64::from(byte)));
         vms.sort_by(|a, b| (&a.id, &a.handle).cmp(&(&b.id, &b.handle)));
         catalog.images.sort_by(|a, b| (&a.source, &a.datacenter).cmp(&(&b.source, &b.datacenter)));
         Observed {

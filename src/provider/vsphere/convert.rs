@@ -25,7 +25,6 @@ pub(super) const LIGHT: &[&str] = &[
     "config.changeVersion",
     "config.instanceUuid",
     "config.template",
-    "summary.config.instanceUuid",
     "runtime.powerState",
     "runtime.connectionState",
     "runtime.host",
@@ -34,6 +33,14 @@ pub(super) const LIGHT: &[&str] = &[
     "guest.ipAddress",
     "snapshot",
 ];
+
+/// Where the id of a VM stands that has no configuration. Asked for of such VMs alone.
+const SUMMARY_ID: &str = "summary.config.instanceUuid";
+
+/// Properties read of VMs that are asked for by reference.
+pub(super) fn all_paths() -> Vec<&'static str> {
+    LIGHT.iter().chain(HEAVY).copied().chain([SUMMARY_ID]).collect()
+}
 
 /// Properties read when the configuration changed.
 pub(super) const HEAVY: &[&str] = &[
@@ -55,6 +62,8 @@ pub(super) struct Light {
     pub moref: Moref,
     pub name: Arc<str>,
     pub id: OwnId,
+    /// The server gives that id; otherwise it stands for nothing.
+    pub has_id: bool,
     pub parent: Option<Moref>,
     pub vapp: Option<Moref>,
     pub host: Option<Moref>,
@@ -92,7 +101,7 @@ pub(super) fn light(object: &Object<'_>) -> Option<Light> {
     if object.moref.kind != "VirtualMachine" {
         return None;
     }
-    let id = object.text("config.instanceUuid").or_else(|| object.text("summary.config.instanceUuid"));
+    let id = object.text("config.instanceUuid").or_else(|| object.text(SUMMARY_ID));
     let template = object.text("config.template");
     let state = object.text("runtime.connectionState");
     let unreadable = if let Some(fault) = object.missing("config").or_else(|| object.missing("runtime")) {
@@ -105,6 +114,7 @@ pub(super) fn light(object: &Object<'_>) -> Option<Light> {
         None
     };
     Some(Light {
+        has_id: id.is_some_and(|id| !id.is_empty()),
         name: unescape(object.text("name").unwrap_or_default()).into(),
         // Without a configuration there may be no id at all; the reference keeps two such VMs apart.
         id: OwnId::new(id.filter(|id| !id.is_empty()).unwrap_or(&format!("unknown-{}", object.moref.value))),

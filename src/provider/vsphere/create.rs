@@ -17,8 +17,9 @@ use super::guest;
 use super::layout::Layout;
 use super::machine::{self, Machine};
 use super::names::escape;
+use super::pages::{self, Each};
 use super::place::{self, Place};
-use super::property::{self, From, Wanted};
+use super::property::{From, Wanted};
 use super::reconfigure::{filled, grown};
 use super::soap::{Moref, Request, reference};
 use super::spec::{Backing, ConfigSpec, DeviceChange, controller_kind, guest_id, nic_kind};
@@ -164,10 +165,9 @@ impl Work<'_> {
             .within(|session| async move {
                 let view = find::vm_view(self.door, &session).await?;
                 let wanted = [Wanted { kind: "VirtualMachine", paths: &["name"] }];
-                let read = property::read(self.door, &session, &wanted, &From::View(&view), |object, _| {
-                    Some((object.moref.clone(), super::names::unescape(object.text("name")?)))
-                })
-                .await;
+                let named =
+                    Each::whole(|object, _| Some((object.moref.clone(), super::names::unescape(object.text("name")?))));
+                let read = pages::read(self.door, &session, &wanted, &From::View(&view), named).await;
                 find::drop_view(self.door, &session, &view).await;
                 read
             })

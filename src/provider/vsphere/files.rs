@@ -2,7 +2,8 @@
 
 use super::fault::Failure;
 use super::find;
-use super::property::{self, From, Object, Wanted};
+use super::pages::{self, Each};
+use super::property::{From, Object, Wanted};
 use super::session::Door;
 use super::soap::{Moref, Request, reference};
 use crate::model::Words;
@@ -16,7 +17,7 @@ pub(super) async fn users(door: &Door, but: &Moref, files: &[&str]) -> Result<Ve
         .within(|session| async move {
             let view = find::vm_view(door, &session).await?;
             let wanted = [Wanted { kind: "VirtualMachine", paths: &["name", "config.hardware.device"] }];
-            let read = property::read(door, &session, &wanted, &From::View(&view), chains).await;
+            let read = pages::read(door, &session, &wanted, &From::View(&view), Each::whole(chains)).await;
             find::drop_view(door, &session, &view).await;
             read
         })

@@ -5,9 +5,10 @@
 //! inventory, or when the object that the VM was is known to be deleted.
 
 use super::collect::{self, Memory, Places};
-use super::convert::{self, HEAVY, Heavy, LIGHT, Light};
+use super::convert::{self, Heavy, Light};
 use super::fault::Failure;
-use super::property::{self, From, Object, Wanted};
+use super::pages::{self, Each};
+use super::property::{From, Object, Wanted};
 use super::rights;
 use super::session::{Door, Session};
 use super::soap::{Moref, Request, reference};
@@ -101,9 +102,9 @@ pub(super) async fn read(door: &Door, session: &Session, morefs: &[Moref]) -> Re
     if morefs.is_empty() {
         return Ok(Vec::new());
     }
-    let paths: Vec<_> = LIGHT.iter().chain(HEAVY).copied().collect();
+    let paths = convert::all_paths();
     let wanted = [Wanted { kind: "VirtualMachine", paths: &paths }];
-    let vms = property::read_facts(door, session, &wanted, &From::Objects(morefs), both).await?;
+    let vms = pages::read(door, session, &wanted, &From::Objects(morefs), Each::facts(both)).await?;
     let tree = surroundings(door, session).await?;
     let networks = tree.network_names();
     let mut places = Places::of(&tree);
@@ -152,7 +153,7 @@ pub(super) async fn is_deleted(door: &Door, session: &Session, moref: &Moref) ->
 /// What stands around VMs: names and places, in calls and bytes that do not grow with the number of VMs.
 pub(super) async fn surroundings(door: &Door, session: &Session) -> Result<Tree, Failure> {
     let view = view_of(door, session, tree::KINDS).await?;
-    let entities = property::read_facts(door, session, tree::SURROUNDINGS, &From::View(&view), tree::entity).await;
+    let entities = pages::read(door, session, tree::SURROUNDINGS, &From::View(&view), Each::facts(tree::entity)).await;
     drop_view(door, session, &view).await;
     Ok(Tree::new(entities?))
 }

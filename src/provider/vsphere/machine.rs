@@ -1,11 +1,12 @@
 //! A VM read in full and fresh, to be changed.
 
-use super::convert::{self, HEAVY, Heavy, LIGHT, Light};
+use super::convert::{self, Heavy, Light};
 use super::device::{self, Bus, Controller};
 use super::fault::Failure;
 use super::find;
 use super::node::Node;
-use super::property::{self, From, Object, Wanted};
+use super::pages::{self, Each};
+use super::property::{From, Object, Wanted};
 use super::session::{Door, Session};
 use super::soap::Moref;
 use crate::mark::{self, Mark};
@@ -41,10 +42,10 @@ fn parts(object: &Object<'_>, words: &mut Words) -> Option<Parts> {
 
 /// Reads one VM by reference.
 pub(super) async fn read(door: &Door, session: &Session, moref: &Moref) -> Result<Option<Machine>, Failure> {
-    let paths: Vec<_> = LIGHT.iter().chain(HEAVY).copied().collect();
+    let paths = convert::all_paths();
     let wanted = [Wanted { kind: "VirtualMachine", paths: &paths }];
     let objects = [moref.clone()];
-    let mut found = property::read(door, session, &wanted, &From::Objects(&objects), parts).await?;
+    let mut found = pages::read(door, session, &wanted, &From::Objects(&objects), Each::whole(parts)).await?;
     let Some((light, rest)) = found.pop() else { return Ok(None) };
     if let Some(why) = light.unreadable() {
         return Err(Failure::because(ErrorKind::Conflict, format!("it cannot be read: {why}")));

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! client.rs    one message out, one answer back      soap.rs      envelopes      fault.rs   what went wrong
-//! session.rs   login and renewal                     property.rs  pages of properties
+//! session.rs   login and renewal                     property.rs  what is asked for, and what is told of an object
+//! pages.rs     long listings, page by page
 //! collect.rs   the whole inventory                   find.rs      one VM; gone or hidden     rights.rs  privileges
 //! tree.rs      hosts, folders, networks …            convert.rs, device.rs, names.rs   wire -> model, pure
 //! work.rs      one step: operations in order, the recorder, lost replies      task.rs    waiting on the server
@@ -30,6 +31,7 @@ mod layout;
 mod machine;
 mod names;
 mod node;
+mod pages;
 mod place;
 mod power;
 mod property;

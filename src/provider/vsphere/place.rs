@@ -4,7 +4,8 @@
 
 use super::fault::Failure;
 use super::names::escape;
-use super::property::{self, From, Wanted};
+use super::pages::{self, Each};
+use super::property::{From, Wanted};
 use super::soap::{Moref, Request, reference};
 use super::spec::Backing;
 use super::tree::{Entity, Facts, Tree};
@@ -219,10 +220,8 @@ impl Work<'_> {
             .within(|session| async move {
                 let wanted = [Wanted { kind: "DistributedVirtualSwitch", paths: &["uuid"] }];
                 let switches = [switch.clone()];
-                property::read(self.door, &session, &wanted, &From::Objects(&switches), |object, _| {
-                    object.text("uuid").map(str::to_owned)
-                })
-                .await
+                let uuid = Each::whole(|object, _| object.text("uuid").map(str::to_owned));
+                pages::read(self.door, &session, &wanted, &From::Objects(&switches), uuid).await
             })
             .await
             .map_err(self.failed("read the switch"))?;

@@ -1,21 +1,12 @@
-//! The property collector: many properties of many objects in few calls.
-//!
-//! `RetrievePropertiesEx` with a page size, then `ContinueRetrievePropertiesEx` until no token comes. The token stands
-//! before the objects of a page, so the next page is asked for while this one is parsed. A page that is lost makes the
-//! whole reading fail: a shorter list is never taken for a whole one.
+//! The property collector: which properties of which objects are asked for, and what is told of one object. Pure.
 
 use std::borrow::Cow;
 
 use super::convert::MARK_KEY;
 use super::device;
 use super::fault::{Failure, Fault};
-use super::session::{Door, Session};
-use super::soap::{Answer, Moref, Request, reference};
-use crate::model::Words;
+use super::soap::{Moref, reference};
 use crate::xml::{Element, Head, Reader, Writer, XmlError};
-
-/// Objects asked for per page. A server may give fewer.
-const PAGE: &str = "500";
 
 /// Properties wanted of one type, subtypes included.
 #[derive(Debug, Clone, Copy)]
@@ -35,12 +26,14 @@ pub(super) enum From<'a> {
     Objects(&'a [Moref]),
 }
 
+/// Names and values, in the order of the answer.
+pub(super) type Properties<'a> = Vec<(Cow<'a, str>, Element<'a>)>;
+
 /// One object of an answer.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
     pub moref: Moref,
-    /// Names and values, in the order of the answer.
-    properties: Vec<(Cow<'a, str>, Element<'a>)>,
+    properties: Properties<'a>,
     /// Each a `MissingProperty`.
     missing: Vec<Element<'a>>,
 }
@@ -55,6 +48,11 @@ impl<'a> Object<'a> {
             properties: sets.filter_map(property).collect(),
             missing: element.children("missingSet").cloned().collect(),
         })
+    }
+
+    /// The room of its properties, for another object.
+    pub(super) fn into_room(self) -> Properties<'a> {
+        self.properties
     }
 
     /// The value of a property, when the server gave one.
@@ -123,35 +121,6 @@ pub(super) fn filter_spec(writer: &mut Writer, name: &str, wanted: &[Wanted<'_>]
     writer.close();
 }
 
-/// Reads everything and gives each object to `each`, with the words of its page; the results come in the order of the
-/// answer.
-pub(super) async fn read<T: Send + 'static>(
-    door: &Door,
-    session: &Session,
-    wanted: &[Wanted<'_>],
-    from: &From<'_>,
-    each: fn(&Object<'_>, &mut Words) -> Option<T>,
-) -> Result<Vec<T>, Failure> {
-    pages(door, session, (wanted, from), Each { of: each, devices: Devices::Whole }).await
-}
-
-/// The same, for inventories: of devices nothing is kept but what [`device`] looks at.
-pub(super) async fn read_facts<T: Send + 'static>(
-    door: &Door,
-    session: &Session,
-    wanted: &[Wanted<'_>],
-    from: &From<'_>,
-    each: fn(&Object<'_>, &mut Words) -> Option<T>,
-) -> Result<Vec<T>, Failure> {
-    pages(door, session, (wanted, from), Each { of: each, devices: Devices::Facts }).await
-}
-
-/// What becomes of each object of an answer.
-struct Each<T> {
-    of: fn(&Object<'_>, &mut Words) -> Option<T>,
-    devices: Devices,
-}
-
 /// How much of `config.hardware.device` is kept: it is most of what remains of an inventory's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Devices {
@@ -161,65 +130,23 @@ pub(super) enum Devices {
     Facts,
 }
 
-async fn pages<T: Send + 'static>(
-    door: &Door,
-    session: &Session,
-    (wanted, from): (&[Wanted<'_>], &From<'_>),
-    each: Each<T>,
-) -> Result<Vec<T>, Failure> {
-    if matches!(from, From::Objects([])) {
-        return Ok(Vec::new());
-    }
-    let collector = &session.content.property_collector;
-    let request = Request::new("RetrievePropertiesEx", collector, |writer| {
-        filter_spec(writer, "specSet", wanted, from);
-        writer.open("options").leaf("maxObjects", PAGE).close();
-    })?;
-    let mut answer = door.call_in(session, &request).await?;
-    let Each { of, devices } = each;
-    let mut found = Vec::new();
-    loop {
-        let token = token(&answer)?;
-        let page = answer.clone();
-        let parsing = tokio::task::spawn_blocking(move || parse(&page, of, devices));
-        let next = match &token {
-            Some(token) => {
-                let request = Request::new("ContinueRetrievePropertiesEx", collector, |writer| {
-                    writer.leaf("token", token);
-                })?;
-                Some(door.call_in(session, &request).await)
-            }
-            None => None,
-        };
-        let page = parsing.await.map_err(|_| Failure::senseless("an answer that stopped its reader"))?;
-        found.extend(page?);
-        match next {
-            Some(next) => answer = next?,
-            None => return Ok(found),
-        }
-    }
-}
-
-/// The token of the next page. `RetrieveResult` has it before `objects`.
-fn token(answer: &Answer) -> Result<Option<String>, Failure> {
-    let (mut reader, response) = answer.reader()?;
-    let Some(returned) = reader.child_named(&response, "returnval")? else { return Ok(None) };
-    match reader.child(&returned)? {
-        Some(head) if head.name == "token" => Ok(Some(reader.element(head)?.text.into_owned())),
-        _ => Ok(None),
-    }
-}
-
 /// An object, of whose extra configuration only our mark is kept. The rest of it is most of an inventory's bytes,
-/// somebody else's, and in part secret: it is passed over without being looked at.
-fn object<'a>(reader: &mut Reader<'a>, whole: &Head<'a>, devices: Devices) -> Result<Object<'a>, Failure> {
+/// somebody else's, and in part secret: it is passed over without being looked at. `room` is taken for the properties:
+/// what another object gave back.
+pub(super) fn object<'a>(
+    reader: &mut Reader<'a>,
+    whole: &Head<'a>,
+    devices: Devices,
+    room: Properties<'a>,
+) -> Result<Object<'a>, Failure> {
     let (mut moref, mut missing) = (None, Vec::new());
-    let mut properties = Vec::with_capacity(32);
+    let mut properties = room;
+    properties.clear();
     while let Some(head) = reader.child(whole)? {
         match head.name {
             "obj" => moref = Moref::of(&reader.element(head)?),
             "missingSet" => missing.push(reader.element(head)?),
-            "propSet" => properties.extend(property(reader, &head, devices)?),
+            "propSet" => property(reader, &head, devices, &mut properties)?,
             _ => {}
         }
     }
@@ -232,16 +159,18 @@ fn property<'a>(
     reader: &mut Reader<'a>,
     set: &Head<'a>,
     devices: Devices,
-) -> Result<Option<(Cow<'a, str>, Element<'a>)>, XmlError> {
-    let Some(head) = reader.child_named(set, "name")? else { return Ok(None) };
+    properties: &mut Properties<'a>,
+) -> Result<(), XmlError> {
+    let Some(head) = reader.child_named(set, "name")? else { return Ok(()) };
     let name = reader.text_of(head)?;
-    let Some(head) = reader.child_named(set, "val")? else { return Ok(None) };
+    let Some(head) = reader.child_named(set, "val")? else { return Ok(()) };
     let value = match &*name {
         "config.extraConfig" => mark_alone(reader, head)?,
         "config.hardware.device" if devices == Devices::Facts => device_facts(reader, head)?,
         _ => reader.element(head)?,
     };
-    Ok(Some((name, value)))
+    properties.push((name, value));
+    Ok(())
 }
 
 /// The devices that anything looks at, and of these what is looked at.
@@ -272,22 +201,4 @@ fn mark_alone<'a>(reader: &mut Reader<'a>, head: Head<'a>) -> Result<Element<'a>
         }
     }
     Ok(extra)
-}
-
-/// One page, object by object: no tree of the whole.
-pub(super) fn parse<T>(
-    answer: &Answer,
-    each: fn(&Object<'_>, &mut Words) -> Option<T>,
-    devices: Devices,
-) -> Result<Vec<T>, Failure> {
-    let mut found = Vec::new();
-    let mut words = Words::default();
-    let (mut reader, response) = answer.reader()?;
-    if let Some(returned) = reader.child_named(&response, "returnval")? {
-        while let Some(head) = reader.child_named(&returned, "objects")? {
-            found.extend(each(&object(&mut reader, &head, devices)?, &mut words));
-        }
-    }
-    reader.finish()?;
-    Ok(found)
 }

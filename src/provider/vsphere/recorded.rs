@@ -5,13 +5,14 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use serde_yaml::Value;
 
 use super::convert;
 use super::device;
 use super::fault::Failure;
 use super::node::Node;
-use super::property::{self, Devices};
+use super::pages::{Each, Page};
 use super::session::Content;
 use super::soap::Answer;
 use crate::model;
@@ -160,9 +161,12 @@ fn an_inventory_reads_of_a_real_vms_devices_all_that_matters() {
         let Ok(answer) = Answer::judge(body) else { continue };
         let tree = answer.tree().unwrap();
         let Some(hardware) = tree.child("returnval").and_then(|config| config.child("hardware")) else { continue };
-        let page = Answer::judge(page(hardware)).unwrap();
-        let [whole, facts] = [Devices::Whole, Devices::Facts]
-            .map(|devices| format!("{:?}", property::parse(&page, convert::heavy, devices).unwrap()));
+        let bytes = Bytes::from(page(hardware));
+        let [whole, facts] = [Each::whole(convert::heavy), Each::facts(convert::heavy)].map(|each| {
+            let mut page = Page::new(each);
+            page.add(std::slice::from_ref(&bytes)).unwrap();
+            format!("{:?}", page.finish().unwrap())
+        });
         for fact in ["6000C290-a113-6543-7d13-7363c08fe61d", "00:50:56:9f:00:01", "dvportgroup-7", "grow_disk: true"] {
             assert!(whole.contains(fact), "{fact}: {whole}");
         }

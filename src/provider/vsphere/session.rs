@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::client::{Client, With};
+use super::client::{Arriving, Client, With};
 use super::fault::Failure;
 use super::soap::{Answer, Moref, Request};
 use crate::model::Secret;
@@ -31,6 +31,12 @@ pub(super) struct Session {
     pub key: String,
     /// Where things are.
     pub content: Content,
+}
+
+impl Session {
+    fn with(&self) -> With<'_> {
+        With { version: &self.content.api_version, cookie: self.cookie.as_ref().map(Secret::expose) }
+    }
 }
 
 /// Of `ServiceContent`, what is used.
@@ -141,8 +147,12 @@ impl Door {
 
     /// One call in this very session.
     pub(super) async fn call_in(&self, session: &Session, request: &Request) -> Result<Answer, Failure> {
-        let with = With { version: &session.content.api_version, cookie: session.cookie.as_ref().map(Secret::expose) };
-        Ok(self.client.send(request, with).await?.0)
+        Ok(self.client.send(request, session.with()).await?.0)
+    }
+
+    /// The same for an answer that is read while it comes.
+    pub(super) async fn open_in(&self, session: &Session, request: &Request) -> Result<Arriving, Failure> {
+        self.client.open(request, session.with()).await
     }
 
     /// Logs out if there is a session; what goes wrong is not worth telling.

@@ -116,8 +116,8 @@ pub(super) fn option(writer: &mut Writer, name: &str, key: &str, value: &str) {
 }
 
 /// A whole answer that is not a fault.
-#[derive(Debug, Clone)]
-pub(super) struct Answer(Arc<String>);
+#[derive(Debug)]
+pub(super) struct Answer(String);
 
 impl Answer {
     /// Judges what came: an answer, or the fault in it.
@@ -133,7 +133,7 @@ impl Answer {
         };
         match fault {
             Some(fault) => Err(Failure::Fault(fault)),
-            None => Ok(Self(Arc::new(text))),
+            None => Ok(Self(text)),
         }
     }
 
@@ -155,17 +155,10 @@ impl Answer {
     pub(super) fn reference(&self) -> Result<Moref, Failure> {
         self.returned()?.ok_or_else(|| Failure::senseless("an answer without a reference"))
     }
-
-    /// A reader that stands in the `<MethodResponse>`; for answers too big for a tree.
-    pub(super) fn reader(&self) -> Result<(Reader<'_>, Head<'_>), Failure> {
-        let mut reader = Reader::of_text(&self.0, Limits::ANSWER)?;
-        let response = descend(&mut reader)?;
-        Ok((reader, response))
-    }
 }
 
 /// Down to the element in the envelope's body.
-fn descend<'a>(reader: &mut Reader<'a>) -> Result<Head<'a>, Failure> {
+pub(super) fn descend<'a>(reader: &mut Reader<'a>) -> Result<Head<'a>, Failure> {
     let envelope = reader.root()?;
     let body = reader.child_named(&envelope, "Body")?;
     let body = body.ok_or_else(|| Failure::senseless("an answer that is not SOAP"))?;

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::fault::{Failure, Fault};
-use super::property::{self, From, Object, Wanted, filter_spec};
+use super::pages::{self, Each};
+use super::property::{From, Object, Wanted, filter_spec};
 use super::session::{Door, Session};
 use super::soap::{Moref, Request};
 use crate::xml::Element;
@@ -208,21 +209,19 @@ pub(super) async fn running(door: &Door) -> Result<Vec<Running>, Failure> {
         let Some(manager) = &session.content.task_manager else { return Ok(Vec::new()) };
         let recent = [manager.clone()];
         let wanted = [Wanted { kind: "TaskManager", paths: &["recentTask"] }];
-        let tasks = property::read(door, &session, &wanted, &From::Objects(&recent), |object, _| {
-            Some(object.references("recentTask").collect::<Vec<_>>())
-        })
-        .await?;
+        let named = Each::whole(|object, _| Some(object.references("recentTask").collect::<Vec<_>>()));
+        let tasks = pages::read(door, &session, &wanted, &From::Objects(&recent), named).await?;
         let tasks: Vec<Moref> = tasks.into_iter().flatten().collect();
         let wanted = [Wanted { kind: "Task", paths: &["info"] }];
-        property::read(door, &session, &wanted, &From::Objects(&tasks), |object, _| {
+        let at_work = Each::whole(|object, _| {
             let info = object.get("info")?;
             let text = |name| info.text_of(name).unwrap_or_default().to_owned();
             matches!(info.text_of("state")?, "queued" | "running").then_some(())?;
             let entity = info.child("entity").and_then(Moref::of)?;
             let (entity_name, method) = (text("entityName"), text("name"));
             Some(Running { task: object.moref.clone(), entity, entity_name, method })
-        })
-        .await
+        });
+        pages::read(door, &session, &wanted, &From::Objects(&tasks), at_work).await
     })
     .await
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::rpc::{Ref, maybe, number};
+use super::rpc::{Ref, Text, maybe, number};
 use crate::model::PowerState;
 
 /// Key of our mark in a VM's `other_config`.
@@ -25,7 +25,7 @@ pub(super) const LOCKED: &str = "tierwright:locking-mode";
 /// Key in the `other_config` of a VM that is still to be given the disks its template prescribes.
 pub(super) const PRESCRIBED: &str = "disks";
 
-type Texts<'a> = BTreeMap<Cow<'a, str>, String>;
+type Texts<'a> = BTreeMap<Text<'a>, Text<'a>>;
 
 /// A VM or template.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -100,7 +100,8 @@ struct WireVm<'a> {
     #[serde(default)]
     blocked_operations: BTreeMap<String, String>,
     current_operations: BTreeMap<String, String>,
-    allowed_operations: Vec<Cow<'a, str>>,
+    #[serde(borrow)]
+    allowed_operations: Vec<Text<'a>>,
     #[serde(deserialize_with = "maybe")]
     guest_metrics: Option<Ref>,
 }
@@ -108,7 +109,7 @@ struct WireVm<'a> {
 impl From<WireVm<'_>> for Vm {
     fn from(wire: WireVm<'_>) -> Self {
         let mut other = wire.other_config;
-        let mut text = |key: &str| other.remove(key).filter(|text| !text.is_empty()).map(Into::into);
+        let mut text = |key: &str| other.remove(key).map(|text| text.0).filter(|text| !text.is_empty()).map(Into::into);
         let (mark, next_mark) = (text(MARK), text(NEXT_MARK));
         Self {
             uuid: wire.uuid,
@@ -127,14 +128,14 @@ impl From<WireVm<'_>> for Vm {
             vbds: wire.vbds,
             vifs: wire.vifs,
             snapshots: !wire.snapshots.is_empty(),
-            uefi: wire.boot.get("firmware").is_some_and(|firmware| firmware == "uefi"),
-            windows: wire.platform.get("viridian").is_some_and(|viridian| viridian == "true"),
+            uefi: wire.boot.get("firmware").is_some_and(|firmware| firmware.0 == "uefi"),
+            windows: wire.platform.get("viridian").is_some_and(|viridian| viridian.0 == "true"),
             mark,
             next_mark,
             prescribed: other.contains_key(PRESCRIBED),
             blocked: wire.blocked_operations,
             operations: wire.current_operations,
-            may_shut_down: wire.allowed_operations.iter().any(|operation| operation == "clean_shutdown"),
+            may_shut_down: wire.allowed_operations.iter().any(|operation| operation.0 == "clean_shutdown"),
             guest_metrics: wire.guest_metrics,
         }
     }
@@ -200,7 +201,7 @@ pub(super) struct Tag {
 
 impl Tag {
     fn of(other_config: &mut Texts<'_>) -> Self {
-        let mut text = |key: &str| other_config.remove(key).map(Into::into);
+        let mut text = |key: &str| other_config.remove(key).map(|text| text.0.into());
         Self { owner: text(OWNER), part: text(PART) }
     }
 
@@ -275,7 +276,7 @@ impl From<WireVif<'_>> for Vif {
             attached: wire.currently_attached,
             disabled: *wire.locking_mode == *"disabled",
             locking_mode: wire.locking_mode,
-            locked: wire.other_config.remove(LOCKED).map(Into::into),
+            locked: wire.other_config.remove(LOCKED).map(|text| text.0.into()),
             tag,
         }
     }

@@ -4,9 +4,11 @@
 //! `[CODE, parameters…]` (recorded/05, 06). A null reference is `OpaqueRef:NULL`, at times an empty text; a void result
 //! is an empty text (recorded/11).
 
+use std::borrow::{Borrow, Cow};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -40,28 +42,49 @@ impl std::fmt::Display for Ref {
 
 impl<'de> Deserialize<'de> for Ref {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Arc::<str>::deserialize(deserializer).map(Self)
+        Text::deserialize(deserializer).map(|text| Self(text.0.into()))
+    }
+}
+
+/// A text of an answer, lent by it where it stands there as it is. (A bare `Cow` in a list or map is always a copy.)
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+impl Borrow<str> for Text<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
 /// A reference that may be one to nothing.
 pub(super) fn maybe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ref>, D::Error> {
-    Ok(Ref::of(&Arc::<str>::deserialize(deserializer)?))
+    Ok(Ref::of(&Text::deserialize(deserializer)?.0))
 }
 
 /// A 64-bit integer: a number, or a text, as some versions write it. A negative one counts as zero.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Number(i64),
-        Text(String),
+    struct Number;
+    impl Visitor<'_> for Number {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a whole number, or one as a text")
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<u64, E> {
+            Ok(u64::try_from(number).unwrap_or(0))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
+            self.visit_i64(text.trim().parse().map_err(E::custom)?)
+        }
     }
-    let number = match Written::deserialize(deserializer)? {
-        Written::Number(number) => number,
-        Written::Text(text) => text.trim().parse().map_err(serde::de::Error::custom)?,
-    };
-    Ok(u64::try_from(number).unwrap_or(0))
+    deserializer.deserialize_any(Number)
 }
 
 /// A call without its session.
