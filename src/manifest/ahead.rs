@@ -2,14 +2,13 @@
 //!
 //! A flow collection may turn out to be a key, so the scanner takes all of it apart before it gives the first event of
 //! it: a mebibyte of `[a,a,a,…` is a million tokens, held at once, when the tree has long had more values than it
-//! takes. So a document with very many signs in it is tried first as far as some of them. A trial refuses nothing by
-//! itself: it tells where reading would stop, and the same part is then read again in earnest.
+//! takes. So a document with very many signs in it is tried first as far as some of them.
 //!
 //! Invariant: a text that would be taken is shown whole. What ends where no text ends has errors of its own, so a trial
 //! counts only if it came to a limit of ours, or to a mistake that stands well before its end.
 
 use super::report::Report;
-use super::tree::{self, MAX_NODES, Stop};
+use super::tree::{self, MAX_NODES, Stop, Tree};
 
 /// Signs of one document before it is tried: so many may stand for more values than it takes.
 const MANY: usize = MAX_NODES + 1_000;
@@ -17,22 +16,25 @@ const MANY: usize = MAX_NODES + 1_000;
 /// A mistake so far from the end of a trial, in bytes, is no work of that end.
 const WELL_BEFORE: usize = 1024;
 
-/// The part of a text that decides: as far as it is refused in any case, else all of it.
-pub(super) fn enough(text: &str) -> &str {
-    enough_of(text, MANY)
+/// What is read of a text by a part of it that is refused whatever follows; `None`: all of it must be read.
+pub(super) fn refused<'t>(file: u32, text: &'t str, report: &mut Report) -> Option<Tree<'t>> {
+    refused_from(MANY, file, text).map(|(tree, told)| {
+        report.absorb(told);
+        tree
+    })
 }
 
-fn enough_of(text: &str, many: usize) -> &str {
+fn refused_from(many: usize, file: u32, text: &str) -> Option<(Tree<'_>, Report)> {
     let mut many = many;
-    while let Some(end) = end_of(text, many) {
-        let part = &text[..end];
-        if is_refused(part) {
-            return part;
+    loop {
+        let part = &text[..end_of(text, many)?];
+        let mut told = Report::new();
+        let (tree, stop) = tree::read(file, part, &mut told);
+        if is_refused(part, stop.as_ref()) {
+            return Some((tree, told));
         }
-        // All trials together cost no more than the last of them twice.
-        many *= 2;
+        many *= 4;
     }
-    text
 }
 
 /// Where the first document with more signs than that has so many; `None` if there is none.
@@ -56,13 +58,13 @@ fn end_of(text: &str, many: usize) -> Option<usize> {
     None
 }
 
-/// Is every text that begins with this part refused?
-fn is_refused(part: &str) -> bool {
-    match tree::read(0, part, &mut Report::new()).1 {
+/// Is every text that begins with this part refused, if reading the part stopped so?
+fn is_refused(part: &str, stop: Option<&Stop>) -> bool {
+    match stop {
         None => false,
         Some(Stop::Limit) => true,
         Some(Stop::Syntax { before }) => {
-            let at = part.char_indices().nth(before).map_or(part.len(), |(at, _)| at);
+            let at = part.char_indices().nth(*before).map_or(part.len(), |(at, _)| at);
             ends(&part[at..]).is_some_and(|end| at + end + WELL_BEFORE < part.len())
         }
     }
@@ -120,7 +122,12 @@ mod tests {
         let signs = text.len();
         for many in (1..signs).step_by(317) {
             let Some(end) = end_of(&text, many) else { continue };
-            assert!(!is_refused(&text[..end]), "up to {many} signs: …{:?}", &text[end.saturating_sub(60)..end]);
+            let stop = tree::read(0, &text[..end], &mut Report::new()).1;
+            assert!(
+                !is_refused(&text[..end], stop.as_ref()),
+                "up to {many} signs: …{:?}",
+                &text[end.saturating_sub(60)..end]
+            );
         }
     }
 
@@ -130,14 +137,11 @@ mod tests {
             [("a,", "["), (",", "["), ("\"\"", "["), ("''x", "["), ("a: [", ""), ("]", "a: |\n ,,,,\n[a,")]
         {
             let text = format!("x: y\n---\n{before}{}", piece.repeat(400_000 / piece.len()));
-            let part = enough_of(&text, 40_000);
-            assert!(part.len() < text.len(), "{before}{piece}…");
-            let codes = |text: &str| {
-                let mut report = Report::new();
-                tree::parse(0, text, &mut report);
-                report.into_diagnostics(&[]).into_iter().map(|problem| problem.code).collect::<Vec<_>>()
-            };
-            assert_eq!(codes(part), codes(&text), "{before}{piece}…");
+            let (tree, told) = refused_from(40_000, 0, &text).expect("a part is enough");
+            assert!(tree.cut && tree.documents.len() == 1, "{before}{piece}…");
+            let mut whole = Report::new();
+            tree::read(0, &text, &mut whole);
+            assert_eq!(told.into_diagnostics(&[]), whole.into_diagnostics(&[]), "{before}{piece}…");
         }
     }
 

@@ -105,6 +105,16 @@ impl Report {
         self.add(place, Severity::Warning, code, summary.into())
     }
 
+    /// Takes over what was told of a file that had no problem here.
+    pub(super) fn absorb(&mut self, other: Self) {
+        let Self { problems, per_file, unshown, count, errors, guesses: _, unheard: _ } = other;
+        self.problems.extend(problems);
+        self.per_file.extend(per_file);
+        self.unshown.extend(unshown);
+        self.count += count;
+        self.errors |= errors;
+    }
+
     /// How many problems there are, told or not.
     pub fn len(&self) -> u64 {
         self.count

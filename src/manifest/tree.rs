@@ -86,7 +86,7 @@ pub struct Tree<'t> {
 
 /// Reads the documents of a text, up to the first thing that cannot be read past.
 pub fn parse<'t>(file: u32, text: &'t str, report: &mut Report) -> Tree<'t> {
-    read(file, ahead::enough(text), report).0
+    ahead::refused(file, text, report).unwrap_or_else(|| read(file, text, report).0)
 }
 
 /// The same of exactly this text, however far the scanner reads ahead in it; and why reading stopped before its end.
