@@ -78,30 +78,45 @@ pub(super) async fn read<T: Send + 'static>(
         property::filter_spec(writer, "specSet", wanted, from);
         writer.open("options").leaf("maxObjects", PAGE).close();
     })?;
+    let mut arriving = door.open_in(session, &request).await?;
     let mut found = Vec::new();
     let mut before: Option<Reading<T>> = None;
     loop {
-        let arriving = door.open_in(session, &request).await?;
-        let (token, page) = receive(arriving, each).await?;
-        if let Some(before) = before.replace(page) {
+        let complete = take(arriving, each).await?;
+        if let Some(before) = before.take() {
             found.extend(before.page().await?.finish()?);
         }
-        let Some(token) = token else { break };
+        let (token, page, rest) = match complete {
+            Taken::Middle { token, page, rest } => (token, page, rest),
+            Taken::Last(last) => {
+                found.extend(last.page().await?.finish()?);
+                return Ok(found);
+            }
+        };
         request = Request::new("ContinueRetrievePropertiesEx", collector, |writer| {
             writer.leaf("token", &token);
         })?;
+        // The call leaves first: on a busy machine the server would otherwise wait for this page to be read.
+        let begun = async {
+            tokio::task::yield_now().await;
+            page.reading(rest)
+        };
+        let (next, begun) = futures_util::join!(door.open_in(session, &request), begun);
+        before = Some(begun);
+        arriving = next?;
     }
-    if let Some(last) = before {
-        found.extend(last.page().await?.finish()?);
-    }
-    Ok(found)
 }
 
-/// Takes a whole page from the wire; with the token of the next one, if there is one.
-async fn receive<T: Send + 'static>(
-    mut arriving: Arriving,
-    each: Each<T>,
-) -> Result<(Option<String>, Reading<T>), Failure> {
+/// A page that has come.
+enum Taken<T> {
+    /// One that another follows.
+    Middle { token: String, page: Box<Page<T>>, rest: Vec<Vec<Bytes>> },
+    /// The last one.
+    Last(Reading<T>),
+}
+
+/// Takes a whole page from the wire.
+async fn take<T: Send + 'static>(mut arriving: Arriving, each: Each<T>) -> Result<Taken<T>, Failure> {
     let mut page = Box::new(Page::new(each));
     while !page.opened {
         match arriving.batch(BATCH).await? {
@@ -109,19 +124,18 @@ async fn receive<T: Send + 'static>(
             None => page.open()?,
         }
     }
-    let token = page.token.take();
-    if token.is_some() {
+    if let Some(token) = page.token.take() {
         let mut rest = Vec::new();
         while let Some(batch) = arriving.batch(BATCH).await? {
             rest.push(batch);
         }
-        return Ok((token, page.reading(rest)));
+        return Ok(Taken::Middle { token, page, rest });
     }
     let mut reading = page.reading(Vec::new());
     while let Some(batch) = arriving.batch(BATCH).await? {
         reading = reading.page().await?.reading(vec![batch]);
     }
-    Ok((None, reading))
+    Ok(Taken::Last(reading))
 }
 
 /// A page in the hands of a thread that reads what has come of it.
