@@ -59,7 +59,7 @@ fn timed(what: String, limit: f64, run: impl Fn()) -> Row {
         own.extend(before.zip(on_processor()).map(|(before, after)| after - before));
     }
     let row = Row::new(what, Measure::Milliseconds(limit), median(times));
-    if own.is_empty() { row } else { row.note(format!("{:.1} ms on the processor", median(own))) }
+    if own.is_empty() { row } else { row.note(format!("{:.1} ms of this thread on the processor", median(own))) }
 }
 
 /// What this thread had of a processor so far, in milliseconds; `None` where the system does not say.
