@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::entries::Entry;
 use super::{Database, Journal, JournalError, Store, failed, kept};
 use crate::model::{EndpointName, OwnId, TierName, VmKey};
+use crate::plan::memory::owned_per_tier;
 use crate::plan::{Destroyed, History, LastInventory, LastVm, OpenIntent};
 
 /// The sliding window of the limits, in seconds.
@@ -246,12 +247,9 @@ async fn count_owned(
     all: &BTreeMap<EndpointName, LastInventory>,
     now: Timestamp,
 ) -> Result<(), JournalError> {
-    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-    for vm in all.values().flat_map(|last| last.vms.iter()) {
-        if let Some(owned) = vm.owned.as_ref().filter(|owned| !owned.unfinished) {
-            *counts.entry(owned.tier.as_str().to_owned()).or_default() += 1;
-        }
-    }
+    let counts = owned_per_tier(all.values());
+    let counts: BTreeMap<String, i64> =
+        counts.into_iter().map(|(tier, count)| (tier.as_str().to_owned(), i64::from(count))).collect();
     let latest: Vec<(String, i64)> =
         sqlx::query_as("SELECT tier, count FROM owned AS o WHERE at = (SELECT max(at) FROM owned WHERE tier = o.tier)")
             .fetch_all(&mut *connection)

@@ -219,11 +219,7 @@ impl Tables {
 
     fn count_owned(&mut self, now: Timestamp) {
         let mut counts: BTreeMap<TierName, u32> = self.owned.keys().map(|tier| (tier.clone(), 0)).collect();
-        for vm in self.last_inventories().values().flat_map(|last| last.vms.iter()) {
-            if let Some(owned) = vm.owned.as_ref().filter(|owned| !owned.unfinished) {
-                *counts.entry(owned.tier.clone()).or_default() += 1;
-            }
-        }
+        counts.extend(memory::owned_per_tier(self.last_inventories().values()));
         for (tier, count) in counts {
             let samples = self.owned.entry(tier).or_default();
             if samples.last_key_value().map(|(_, latest)| *latest) != Some(count) {

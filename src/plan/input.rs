@@ -202,9 +202,10 @@ pub struct LastOwned {
     /// Image name at creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// It was still being made: no VM of its tier yet, so that a create cut short does not raise a limit.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unfinished: bool,
+    /// It was not seen whole: still being made, without its mark, or not listed. It is remembered and guarded, but is
+    /// no VM of its tier that would raise a limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", alias = "unfinished")]
+    pub uncounted: bool,
 }
 
 /// One destroy that we did.

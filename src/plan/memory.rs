@@ -14,7 +14,7 @@ use super::pairing::{Pairs, pair};
 use super::{Operation, Step};
 use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
 use crate::mark::{self, Mark, Standing};
-use crate::model::{Digest, EndpointName, ObservedVm, OwnId};
+use crate::model::{Digest, EndpointName, ObservedVm, OwnId, TierName};
 
 /// More than this many VMs must be missing before a loss is suspicious: small labs lose one in three by design.
 const LOSS_COUNT: usize = 5;
@@ -106,13 +106,32 @@ fn as_seen(vm: &ObservedVm, before: Option<&LastVm>, installation: &str) -> Last
     let known = before.and_then(|before| before.owned.clone());
     let owned = match mark::judge(vm, installation) {
         Standing::Ours(mark) => Some(newest(owned(&mark), known)),
-        Standing::Unfinished { mark: Some(mark), .. } => Some(LastOwned { unfinished: true, ..owned(&mark) }),
+        Standing::Unfinished { mark: Some(mark), .. } => Some(owned(&mark).uncounted()),
         Standing::Foreign(_) | Standing::Clone(_) => None,
         Standing::NoMark | Standing::Unfinished { mark: None, .. } | Standing::Unreadable(_) | Standing::Unknown(_) => {
-            known
+            known.map(LastOwned::uncounted)
         }
     };
     LastVm { id: vm.id.clone(), handle: vm.handle.clone(), name: vm.name.to_string(), owned, missing_once: false }
+}
+
+impl LastOwned {
+    fn uncounted(self) -> Self {
+        Self { uncounted: true, ..self }
+    }
+}
+
+/// How many VMs each tier has, of those that were seen whole: what the limits of a day count by.
+pub fn owned_per_tier<'a>(all: impl IntoIterator<Item = &'a LastInventory>) -> BTreeMap<TierName, u32> {
+    let mut counts: BTreeMap<TierName, u32> = BTreeMap::new();
+    let vms = all.into_iter().flat_map(|last| last.vms.iter());
+    for owned in vms.filter_map(|vm| vm.owned.as_ref()).filter(|owned| !owned.uncounted) {
+        match counts.get_mut(&owned.tier) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(owned.tier.clone(), 1)),
+        }
+    }
+    counts
 }
 
 fn owned(mark: &Mark) -> LastOwned {
@@ -123,25 +142,25 @@ fn owned(mark: &Mark) -> LastOwned {
         generation: mark.generation,
         disks: mark.disks.keys().cloned().collect(),
         image: mark.applied.as_ref().and_then(|applied| applied.image.clone()),
-        unfinished: false,
+        uncounted: false,
     }
 }
 
 /// The later of the two: an older generation back on the VM must not make us forget the newer one.
 fn newest(now: LastOwned, known: Option<LastOwned>) -> LastOwned {
     match known {
-        Some(known) if known.generation > now.generation => known,
+        Some(known) if known.generation > now.generation => LastOwned { uncounted: now.uncounted, ..known },
         _ => now,
     }
 }
 
 /// A VM of ours that is not listed: kept until it is proven gone by two direct reads in a row.
 fn carried(vm: &LastVm, read: Option<&Missing>) -> Option<LastVm> {
-    vm.owned.as_ref()?;
+    let owned = Some(vm.owned.clone()?.uncounted());
     match read {
         Some(Missing::NotFound) if vm.missing_once => None,
-        Some(Missing::NotFound) => Some(LastVm { missing_once: true, ..vm.clone() }),
-        Some(Missing::Unknown(_)) | None => Some(LastVm { missing_once: false, ..vm.clone() }),
+        Some(Missing::NotFound) => Some(LastVm { owned, missing_once: true, ..vm.clone() }),
+        Some(Missing::Unknown(_)) | None => Some(LastVm { owned, missing_once: false, ..vm.clone() }),
     }
 }
 
@@ -161,7 +180,7 @@ pub fn made(step: &Step, own_id: &OwnId, handle: &str) -> Option<LastVm> {
         id: own_id.clone(),
         handle: handle.into(),
         name: order.name.to_string(),
-        owned: Some(LastOwned { unfinished: true, ..owned(&order.mark) }),
+        owned: Some(owned(&order.mark).uncounted()),
         missing_once: false,
     })
 }

@@ -40,7 +40,7 @@ fn last(generation: u64, at: Timestamp, keys: &[&str]) -> LastInventory {
             generation: 1,
             disks: Vec::new(),
             image: None,
-            unfinished: false,
+            uncounted: false,
         }),
         missing_once: false,
     };
@@ -144,7 +144,7 @@ async fn act(journal: &Journal, now: Timestamp, rng: &mut StdRng, open: &mut Vec
         4 => {
             let mut vm = last(1, now, &[name]).vms[0].clone();
             let owned = vm.owned.as_mut().unwrap();
-            (owned.generation, owned.unfinished) = (rng.random_range(1..9), rng.random_bool(0.3));
+            (owned.generation, owned.uncounted) = (rng.random_range(1..9), rng.random_bool(0.3));
             journal.witness(&endpoint(at), &vm).await.unwrap();
         }
         5 => journal.memory_is_whole(now).await.unwrap(),

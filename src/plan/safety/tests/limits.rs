@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::inventory::Missing;
 use crate::model::{AllowReboot, Prune};
-use crate::plan::sample::{World, remark, tier_name};
-use crate::plan::{Action, BlockCode, Limits};
+use crate::plan::sample::{World, applied, remark, spec, tier_name};
+use crate::plan::{Action, BlockCode, Limits, memory};
 
 /// Twenty VMs of which so many are removed, with these caps.
 fn removing(number: usize, per_day: u32, percent: u32) -> World {
@@ -69,6 +70,28 @@ fn what_is_still_being_made_does_not_raise_a_tiers_limit() {
     assert_eq!(retires(&world), 2, "10 % of 20 are two");
     remark(world.vm("vm-19"), |mark| mark.pending = Some(crate::mark::Pending::Create));
     assert_eq!(retires(&world), 0, "10 % of 19 are one");
+}
+
+#[test]
+fn what_was_not_seen_whole_is_remembered_but_raises_no_limit() {
+    let mut world = World::fleet(20);
+    let counted = |world: &World| memory::owned_per_tier(world.history.last.values())[&tier_name("t1")];
+    assert_eq!(counted(&world), 20);
+    world.config("vm-19").mark = None;
+    world.config("vm-18").mark = Some("tierwright: 1\n\tgarbled".into());
+    remark(world.vm("vm-17"), |mark| mark.pending = Some(crate::mark::Pending::Create));
+    let lost = world.vanish("vm-16");
+    world.read_missing(&lost, Missing::Unknown("busy".to_owned()));
+    for _ in 0..2 {
+        world.remember();
+        assert_eq!(counted(&world), 16);
+    }
+    let known = world.history.last.values().flat_map(|last| last.vms.iter());
+    assert_eq!(known.filter(|vm| vm.owned.is_some()).count(), 20);
+    let back = applied(&spec("app/vm-19"), &world.desired.tiers[&tier_name("t1")]);
+    *world.vm("vm-19") = back;
+    world.remember();
+    assert_eq!(counted(&world), 17);
 }
 
 #[test]
