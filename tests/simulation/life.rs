@@ -56,6 +56,8 @@ pub struct Life {
     pub shown: BTreeMap<String, BTreeSet<VmKey>>,
     /// Typed for the next cycle.
     pub typed: BTreeMap<String, BTreeSet<VmKey>>,
+    /// Whose calls were sent, of late.
+    pub touched: BTreeSet<VmKey>,
     pub paused: bool,
     pub forgot: bool,
     pub began: Timestamp,
@@ -96,6 +98,7 @@ impl Life {
             past: Past::default(),
             shown: BTreeMap::new(),
             typed: BTreeMap::new(),
+            touched: BTreeSet::new(),
             paused: false,
             forgot: false,
             began,
@@ -317,6 +320,7 @@ impl Life {
     pub fn count_calls(&mut self, sent: &[Sent]) {
         self.figures.calls += sent.len() as u64;
         for call in sent {
+            self.touched.insert(call.step.key.clone());
             let kind = call.endpoint.as_str().split('-').next().unwrap_or_default();
             *self.figures.calls_at.entry(kind.to_owned()).or_default() += 1;
         }
@@ -369,7 +373,7 @@ impl Life {
             let Some(plan) = look.plan else { return settling::a_good_source_has_a_plan(&look.diagnostics) };
             if plan.steps.is_empty() {
                 self.figures.most_quiet_cycles = self.figures.most_quiet_cycles.max(cycles);
-                return self.check_settled().await;
+                return self.check_settled(&plan).await;
             }
         }
         let last = self.preview().await;
@@ -383,10 +387,10 @@ impl Life {
         look
     }
 
-    async fn check_settled(&mut self) -> Holds {
-        let calls = self.figures.calls;
+    async fn check_settled(&mut self, quiet: &Plan) -> Holds {
+        self.touched.clear();
         self.some_cycle(false).await?;
-        settling::what_converged_is_left_alone(usize::try_from(self.figures.calls - calls).unwrap_or(usize::MAX))?;
+        settling::what_converged_is_left_alone(quiet, &self.touched)?;
         let look = self.preview().await;
         let (Some(plan), Some(desired)) = (&look.plan, &look.desired) else { return Ok(()) };
         settling::what_is_in_sync_is_as_git_says(desired, plan, &truth(&self.sites))

@@ -1,8 +1,10 @@
 //! Once nothing goes wrong any more.
 
+use std::collections::BTreeSet;
+
 use tierwright::diagnostic::Diagnostic;
 use tierwright::model::{Desired, VmKey};
-use tierwright::plan::Plan;
+use tierwright::plan::{BlockCode, Plan};
 
 use super::{Holds, Owner, Rule, Truth, owner};
 
@@ -29,8 +31,14 @@ pub fn it_converges(last: &Plan, cycles: usize) -> Holds {
     }
 }
 
-pub fn what_converged_is_left_alone(calls: usize) -> Holds {
-    if calls == 0 { Ok(()) } else { QUIET.broken(format!("{calls} calls were sent")) }
+/// Once more, some minutes after a plan without steps. What only time held may go then: a day or days of grace end.
+pub fn what_converged_is_left_alone(quiet: &Plan, touched: &BTreeSet<VmKey>) -> Holds {
+    let in_time = |code| matches!(code, BlockCode::DestroyLimit | BlockCode::InGrace);
+    let may_go = |key: &&VmKey| quiet.blocked.iter().any(|blocked| blocked.key == **key && in_time(blocked.code));
+    match touched.iter().find(|key| !may_go(key)) {
+        None => Ok(()),
+        Some(key) => QUIET.broken(format!("{key} was touched")),
+    }
 }
 
 /// A desired VM of which the plan says nothing is there once, of the size that is wanted. What was blocked may have
