@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Words;
 
@@ -224,6 +225,11 @@ impl OwnId {
         } else {
             Self(text.into())
         }
+    }
+
+    /// What a VM of this identity has for its id on a hypervisor where that is ours to choose.
+    pub fn of_identity(identity: Uuid) -> Self {
+        Self::new(&identity.to_string())
     }
 
     /// The id as text.

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::input::{Destroyed, LastInventory, LastOwned, LastVm};
+use super::input::{Destroyed, LastInventory, LastOwned, LastVm, OpenIntent};
 use super::pairing::{Pairs, pair};
 use super::{Operation, Step};
 use crate::inventory::{EndpointInventory, Known, Missing, Observed, View};
@@ -212,8 +213,13 @@ pub fn add_witnessed(last: &mut LastInventory, seen: Vec<LastVm>) {
     }
 }
 
-/// The VMs that collect must read directly when they are not listed: all we ever owned there and did not see gone.
-pub fn known(previous: Option<&LastInventory>) -> Vec<Known> {
-    let owned = previous.iter().flat_map(|last| last.vms.iter()).filter(|vm| vm.owned.is_some());
-    owned.map(|vm| Known { id: vm.id.clone(), handle: vm.handle.clone() }).collect()
+/// The VMs of an endpoint that collect must read directly when they are not listed: all we ever owned there and did
+/// not see gone, and what a call without an outcome may have made, by the id that it has where that is ours to choose.
+pub fn known(endpoint: &EndpointName, previous: Option<&LastInventory>, open: &[OpenIntent]) -> Vec<Known> {
+    let owned = || previous.iter().flat_map(|last| last.vms.iter()).filter_map(|vm| Some((vm, vm.owned.as_ref()?)));
+    let made = open.iter().filter(|intent| intent.endpoint == *endpoint).map(|intent| intent.identity);
+    let made: BTreeSet<Uuid> = made.filter(|made| owned().all(|(_, owned)| owned.identity != *made)).collect();
+    let mut known: Vec<Known> = owned().map(|(vm, _)| Known { id: vm.id.clone(), handle: vm.handle.clone() }).collect();
+    known.extend(made.into_iter().map(|identity| Known { id: OwnId::of_identity(identity), handle: "".into() }));
+    known
 }

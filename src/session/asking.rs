@@ -56,7 +56,8 @@ impl Session {
         // Counted before it is asked for, so that a change in between shows.
         let changes = journal.changes().await?.get(name).copied().unwrap_or(0);
         let generation = journal.next_generation(name).await?;
-        let known = memory::known(journal.last_inventories().await?.get(name));
+        let history = journal.history(self.clock.now()).await?;
+        let known = memory::known(name, history.last.get(name), &history.open_intents);
         Ok(Some(Asked { endpoint: Arc::clone(endpoint), known, generation, changes }))
     }
 

@@ -39,8 +39,9 @@ impl Session {
         only: Option<&[EndpointName]>,
         events: &EventSink,
     ) -> Result<Inventory, JournalError> {
-        let known: BTreeMap<EndpointName, Vec<Known>> =
-            history.last.iter().map(|(name, last)| (name.clone(), memory::known(Some(last)))).collect();
+        let known: BTreeMap<EndpointName, Vec<Known>> = (history.last.iter())
+            .map(|(name, last)| (name.clone(), memory::known(name, Some(last), &history.open_intents)))
+            .collect();
         let asking = Asking { endpoints: &self.endpoints, only, known: &known, deadline: collect::DEADLINE, events };
         collect::collect(&asking, self.journal().await?, &self.clock).await
     }

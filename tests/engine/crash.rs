@@ -46,6 +46,19 @@ async fn dies(dir: &Path, vc: &Arc<Memory>, n: usize) -> bool {
     ended
 }
 
+/// What was made is known of by its id, or by a call without an outcome: a listing without it leads to no twin.
+async fn is_remembered(dir: &Path, vc: &Arc<Memory>, n: usize) {
+    if vc.vm(&own_id("new")).is_none() {
+        return;
+    }
+    let session = session(dir, vc, Manage::Suggest);
+    let history = session.journal().await.unwrap().history(session.clock().now()).await.unwrap();
+    let is_open = history.open_intents.iter().any(|intent| intent.key.name().as_str() == "new");
+    let is_known = history.last.values().flat_map(|last| last.vms.iter()).any(|vm| vm.id == own_id("new"));
+    assert!(is_open || is_known, "at point {n}: {:?}", vc.calls());
+    session.close().await;
+}
+
 /// Three VMs: one to be grown by way of a shutdown, one to be removed, one to come.
 async fn before(dir: &Path) -> Arc<Memory> {
     write(dir, "tier.yaml", TIER);
@@ -66,6 +79,7 @@ async fn killed_anywhere_and_started_again_it_converges() {
         let dir = tempfile::tempdir().unwrap();
         let vc = before(dir.path()).await;
         let ended = dies(dir.path(), &vc, n).await;
+        is_remembered(dir.path(), &vc, n).await;
         until_converged(dir.path(), &vc, &format!("after dying at point {n}")).await;
 
         assert_eq!(vc.vms.lock().unwrap().len(), 2, "at point {n}");

@@ -26,7 +26,7 @@ impl<'a> Draft<'a> {
             return self.block(about, no, of_new(spec, tier, Because::New));
         }
         let identity = self.census.free_identity(&spec.key);
-        let own_id = observed.capabilities.own_id_is_identity.then(|| OwnId::new(&identity.to_string()));
+        let own_id = observed.capabilities.own_id_is_identity.then(|| OwnId::of_identity(identity));
         let generation = own_id.as_ref().map_or(0, |own_id| self.census.last_generation(own_id)) + 1;
         let birth = Birth { installation: self.input.policy.installation.clone(), identity, own_id, generation };
         let user_data = self.user_data(spec, identity, None);

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::No;
 use super::unknown::Sight;
-use crate::model::{EndpointName, Tier, VmKey};
+use crate::inventory::Missing;
+use crate::model::{EndpointName, OwnId, Tier, VmKey};
 use crate::plan::census::Census;
 use crate::plan::{BlockCode, EndpointState, History, OpenIntent};
 
@@ -45,13 +46,31 @@ fn partial_memory(census: &Census<'_>) -> Option<No> {
 
 /// A call for this key whose outcome was never recorded: only a whole inventory taken later settles it.
 fn open_intent(census: &Census<'_>, key: &VmKey) -> Option<No> {
-    let mut intents = census.history().open_intents.iter().filter(|intent| intent.key == *key);
-    intents.find(|intent| !is_given_up(census, &intent.endpoint) && !is_settled(census, intent)).map(|intent| {
+    let intents = census.history().open_intents.iter().filter(|intent| intent.key == *key);
+    let what_holds = |intent: &OpenIntent| {
         let OpenIntent { endpoint, call, at, .. } = intent;
-        let why =
-            format!("the outcome of {call} on {endpoint} at {at} is not known; a later complete inventory must tell");
-        No::flat(BlockCode::VmUnknown, why)
-    })
+        let then = match may_be_there(census, intent) {
+            _ if !is_settled(census, intent) => "a later complete inventory must tell".to_owned(),
+            Some(why) => format!("its VM is not listed, and asked for by its id: {why}"),
+            None => return None,
+        };
+        Some(No::flat(
+            BlockCode::VmUnknown,
+            format!("the outcome of {call} on {endpoint} at {at} is not known; {then}"),
+        ))
+    };
+    intents.filter(|intent| !is_given_up(census, &intent.endpoint)).find_map(what_holds)
+}
+
+/// Why the VM that the call may have made is perhaps there, though it is not listed: its id is ours to choose, and was
+/// asked for.
+fn may_be_there<'a>(census: &Census<'a>, intent: &OpenIntent) -> Option<&'a str> {
+    let observed = census.inventory().observed(&intent.endpoint)?;
+    let read = observed.missing.get(&OwnId::of_identity(intent.identity))?;
+    match read {
+        Missing::Unknown(why) if observed.capabilities.own_id_is_identity => Some(why),
+        Missing::Unknown(_) | Missing::NotFound => None,
+    }
 }
 
 /// The call by which a VM of this key may be being made at this moment: one without an outcome, of a VM

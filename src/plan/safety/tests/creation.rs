@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 
-use crate::inventory::View;
-use crate::plan::sample::{World, endpoint, identity, key, spec};
-use crate::plan::{Action, BlockCode, EndpointState, OpenIntent};
+use crate::inventory::{Missing, View};
+use crate::model::OwnId;
+use crate::plan::sample::{self, World, applied, endpoint, identity, key, spec};
+use crate::plan::{Action, BlockCode, EndpointState, OpenIntent, memory};
 
 /// Two endpoints for the tier; `two` does not answer.
 fn half_dark() -> World {
@@ -103,6 +104,36 @@ fn an_open_intent_is_settled_only_by_a_later_inventory() {
     assert_eq!(world.plan().blocked_of("app/new").code, BlockCode::VmUnknown);
     world.history.open_intents[0] = intent(&world, "vc", 1);
     assert_eq!(world.plan().step_of("app/new").action, Action::Create);
+}
+
+#[test]
+fn what_an_open_intent_may_have_made_is_asked_for_by_its_id() {
+    let mut world = World::fleet(1);
+    let new = spec("app/new");
+    world.want(new.clone());
+    world.history.open_intents.push(intent(&world, "vc", 1));
+    let id = OwnId::of_identity(identity(&new));
+    let vc = endpoint("vc");
+    let asked = |world: &World| {
+        let known = memory::known(&vc, world.history.last.get(&vc), &world.history.open_intents);
+        known.iter().filter(|known| known.id == id).count()
+    };
+    assert_eq!(asked(&world), 1);
+    world.seen().missing.insert(id.clone(), Missing::Unknown("no permission".to_owned()));
+    let plan = world.plan();
+    let blocked = plan.blocked_of("app/new");
+    assert_eq!(blocked.code, BlockCode::VmUnknown, "a twin would be made of it");
+    assert!(blocked.why.ends_with("asked for by its id: no permission"), "{}", blocked.why);
+    world.seen().missing.insert(id.clone(), Missing::NotFound);
+    assert_eq!(world.plan().step_of("app/new").action, Action::Create);
+    let before = world.seen();
+    before.missing.clear();
+    before.vms.push(applied(&new, &sample::tier("t1", &["vc"])));
+    world.remember();
+    assert_eq!(asked(&world), 1, "once it is known it is asked for as such, and once");
+    world.history.open_intents[0].endpoint = endpoint("two");
+    world.history.last.clear();
+    assert_eq!(asked(&world), 0, "on another endpoint");
 }
 
 #[test]
