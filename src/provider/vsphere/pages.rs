@@ -11,13 +11,13 @@
 //! ```
 //!
 //! While a page is made, the one before is read; reading before all of it has come would only keep the server waiting for
-//! the next call. The last page alone is read while it comes, as nothing is made meanwhile.
+//! the next call. The last page alone is read while it comes, as nothing is made meanwhile. No thread of its own reads:
+//! beside those that take from the wire it would be one too many for two cores, and the server on them.
 //!
 //! Bytes are dropped with the object they told of, so that a large page takes little room and little time after its last
 //! byte. Only whole objects count: one that a batch ends in is read again with the next.
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
 use super::client::Arriving;
 use super::fault::{Failure, Fault};
@@ -30,8 +30,9 @@ use crate::xml::{Limits, Place, Reader, XmlError};
 /// Objects asked for per page. A server may give fewer.
 const PAGE: &str = "500";
 
-/// Bytes read at a time: little enough to stay in a processor's cache from the wire to the words that are kept.
-const BATCH: usize = 256 << 10;
+/// Bytes read at a time: little enough to stay in a processor's cache from the wire to the words that are kept, and for
+/// other tasks not to wait for long.
+const BATCH: usize = 128 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -63,7 +64,7 @@ impl<T> Copy for Each<T> {}
 
 /// Reads everything and gives each object to `each`, with the words of its page; the results come in the order of the
 /// answer.
-pub(super) async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send>(
     door: &Door,
     session: &Session,
     wanted: &[Wanted<'_>],
@@ -80,71 +81,43 @@ pub(super) async fn read<T: Send + 'static>(
     })?;
     let mut arriving = door.open_in(session, &request).await?;
     let mut found = Vec::new();
-    let mut before: Option<Reading<T>> = None;
     loop {
-        let complete = take(arriving, each).await?;
-        if let Some(before) = before.take() {
-            found.extend(before.page().await?.finish()?);
-        }
-        let (token, page, rest) = match complete {
-            Taken::Middle { token, page, rest } => (token, page, rest),
-            Taken::Last(last) => {
-                found.extend(last.page().await?.finish()?);
-                return Ok(found);
-            }
+        let (mut page, rest) = take(arriving, each).await?;
+        let Some(token) = page.token.take() else {
+            found.extend(page.finish()?);
+            return Ok(found);
         };
         request = Request::new("ContinueRetrievePropertiesEx", collector, |writer| {
             writer.leaf("token", &token);
         })?;
-        // The call leaves first: on a busy machine the server would otherwise wait for this page to be read.
-        let begun = async {
+        let reading = async {
+            // The call leaves first: the server would otherwise wait for this page to be read.
             tokio::task::yield_now().await;
-            page.reading(rest)
+            page.read(rest).await
         };
-        let (next, begun) = futures_util::join!(door.open_in(session, &request), begun);
-        before = Some(begun);
-        arriving = next?;
+        let (next, read) = futures_util::try_join!(door.open_in(session, &request), reading)?;
+        found.extend(read);
+        arriving = next;
     }
 }
 
-/// A page that has come.
-enum Taken<T> {
-    /// One that another follows.
-    Middle { token: String, page: Box<Page<T>>, rest: Vec<Vec<Bytes>> },
-    /// The last one.
-    Last(Reading<T>),
-}
-
-/// Takes a whole page from the wire.
-async fn take<T: Send + 'static>(mut arriving: Arriving, each: Each<T>) -> Result<Taken<T>, Failure> {
-    let mut page = Box::new(Page::new(each));
+/// Takes a whole page from the wire, with what of it is still to be read: nothing of the last one.
+async fn take<T>(mut arriving: Arriving, each: Each<T>) -> Result<(Page<T>, Vec<Vec<Bytes>>), Failure> {
+    let mut page = Page::new(each);
     while !page.opened {
         match arriving.batch(BATCH).await? {
             Some(batch) => page.begin(&batch)?,
             None => page.open()?,
         }
     }
-    if let Some(token) = page.token.take() {
-        let mut rest = Vec::new();
-        while let Some(batch) = arriving.batch(BATCH).await? {
-            rest.push(batch);
-        }
-        return Ok(Taken::Middle { token, page, rest });
-    }
-    let mut reading = page.reading(Vec::new());
+    let mut rest = Vec::new();
     while let Some(batch) = arriving.batch(BATCH).await? {
-        reading = reading.page().await?.reading(vec![batch]);
+        match page.token {
+            Some(_) => rest.push(batch),
+            None => page.add(&batch)?,
+        }
     }
-    Ok(Taken::Last(reading))
-}
-
-/// A page in the hands of a thread that reads what has come of it.
-struct Reading<T>(JoinHandle<Result<Box<Page<T>>, Failure>>);
-
-impl<T> Reading<T> {
-    async fn page(self) -> Result<Box<Page<T>>, Failure> {
-        self.0.await.map_err(|_| Failure::senseless("an answer that stopped its reader"))?
-    }
+    Ok((page, rest))
 }
 
 /// One page, as far as it has come. Pure.
@@ -182,18 +155,14 @@ impl<T> Page<T> {
         }
     }
 
-    /// Gives it to a thread, with what else has come.
-    fn reading(mut self: Box<Self>, batches: Vec<Vec<Bytes>>) -> Reading<T>
-    where
-        T: Send + 'static,
-    {
-        Reading(tokio::task::spawn_blocking(move || {
-            self.add(&[])?;
-            for batch in batches {
-                self.add(&batch)?;
-            }
-            Ok(self)
-        }))
+    /// Reads what else has come, to its end. Others have their turn after each batch.
+    async fn read(mut self, rest: Vec<Vec<Bytes>>) -> Result<Vec<T>, Failure> {
+        self.add(&[])?;
+        for batch in rest {
+            self.add(&batch)?;
+            tokio::task::yield_now().await;
+        }
+        self.finish()
     }
 
     fn take(&mut self, batch: &[Bytes]) {
