@@ -10,17 +10,14 @@
 //! A list is only believed whole when, from the root folder down, everything that something claims to hold was told of:
 //! datacenters, folders, clusters, hosts, pools, VMs. Nothing here waits for a guest.
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::convert::{self, HEAVY, Heavy, LIGHT, Light};
 use super::fault::Failure;
+use super::memory::{self, Listing, Memory, VM, Vm};
 use super::pages::{self, Each};
 use super::property::{From, Object, Wanted};
 use super::session::{Door, Session};
@@ -30,93 +27,6 @@ use super::{capabilities, find};
 use crate::inventory::{Image, Known, Missing, Observed};
 use crate::model::{Config, ObservedVm, OwnId, Placed, Words};
 
-/// Heavy properties are read of all VMs at least so often, should a server not move `changeVersion` for some change.
-const ALL_EVERY: Duration = Duration::from_hours(1);
-
-/// What was read before, so that not everything is read again.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// All VMs of the last listing, templates included, by reference.
-    listed: Vec<Remembered>,
-    /// VMs of earlier listings that were not in a later one: where each was last seen.
-    left: HashMap<OwnId, Moref>,
-    /// When all was last read.
-    all_at: Option<Instant>,
-}
-
-/// One VM of a listing. What it holds is shared with what was told of it.
-#[derive(Debug)]
-struct Remembered {
-    /// Value of its reference.
-    vm: Arc<str>,
-    id: OwnId,
-    name: Arc<str>,
-    /// Empty: the server does not tell.
-    change_version: Box<str>,
-    heavy: Option<Heavy>,
-}
-
-/// References in an order that is quick to find: numbers at the end of `vm-9` and `vm-10` come in their own order.
-fn order(one: &str, other: &str) -> Ordering {
-    (one.len(), one).cmp(&(other.len(), other))
-}
-
-impl Memory {
-    /// A VM of the last listing. `at` is where it may stand, and then where the one behind it stands: a server mostly
-    /// tells of VMs in the order in which it did so before.
-    fn get(&self, vm: &str, at: &mut usize) -> Option<&Remembered> {
-        if self.listed.get(*at).is_none_or(|known| *known.vm != *vm) {
-            *at = self.listed.binary_search_by(|known| order(&known.vm, vm)).ok()?;
-        }
-        *at += 1;
-        self.listed.get(*at - 1)
-    }
-
-    /// Where a VM was last seen, for direct reads by id.
-    pub(super) fn last_seen(&self, id: &OwnId) -> Option<Moref> {
-        let listed = self.listed.iter().find(|known| known.id == *id).map(Remembered::moref);
-        listed.or_else(|| self.left.get(id).cloned())
-    }
-
-    /// VMs and templates of a name, for those that serve as images.
-    pub(super) fn called(&self, name: &str) -> Vec<Moref> {
-        self.listed.iter().filter(|known| *known.name == *name).map(Remembered::moref).collect()
-    }
-
-    fn remember(&mut self, vms: Vec<Vm>) {
-        let mut listed: Vec<Remembered> = vms.into_iter().map(Remembered::from).collect();
-        listed.sort_by(|a, b| order(&a.vm, &b.vm));
-        let before = std::mem::replace(&mut self.listed, listed);
-        let mut at = 0;
-        for known in before {
-            if self.get(&known.vm, &mut at).is_none_or(|now| now.id != known.id) {
-                self.left.insert(known.id.clone(), known.moref());
-            }
-        }
-    }
-}
-
-impl Remembered {
-    fn moref(&self) -> Moref {
-        Moref { kind: Cow::Borrowed(VM), value: Arc::clone(&self.vm) }
-    }
-}
-
-impl std::convert::From<Vm> for Remembered {
-    fn from(Vm { light, heavy }: Vm) -> Self {
-        let light = *light;
-        Self { vm: light.moref.value, id: light.id, name: light.name, change_version: light.change_version, heavy }
-    }
-}
-
-const VM: &str = "VirtualMachine";
-
-/// One VM as far as it is read.
-struct Vm {
-    light: Box<Light>,
-    heavy: Option<Heavy>,
-}
-
 /// One object of the big answer.
 enum Item {
     Vm(Vm),
@@ -124,32 +34,40 @@ enum Item {
 }
 
 fn item(object: &Object<'_>, words: &mut Words) -> Option<Item> {
-    match convert::light(object) {
+    match convert::light(object, words) {
         Some(light) => Some(Item::Vm(Vm { light: Box::new(light), heavy: convert::heavy(object, words) })),
         None => tree::entity(object, words).map(|entity| Item::Other(Box::new(entity))),
     }
 }
 
 /// Everything of one endpoint.
-pub(super) async fn collect(door: &Door, memory: &Mutex<Memory>, known: &[Known]) -> Result<Observed, Failure> {
+pub(super) async fn collect(door: &Door, memory: &Arc<Mutex<Memory>>, known: &[Known]) -> Result<Observed, Failure> {
     // Held throughout: two collections at once would only do the same work twice.
-    let mut memory = memory.lock().await;
-    let memory = &mut *memory;
+    let mut memory = Arc::clone(memory).lock_owned().await;
     let session = door.session().await?;
-    let outcome = collect_in(door, &session, memory, known).await;
-    match outcome {
+    let outcome = collect_in(door, &session, &memory, known).await;
+    let (observed, listing) = match outcome {
         // Views die with the session, so all of it is done again.
         Err(failure) if failure.is_not_authenticated() => {
             door.forget(&session).await;
             let session = door.session().await?;
-            collect_in(door, &session, memory, known).await
+            collect_in(door, &session, &memory, known).await?
         }
-        outcome => outcome,
-    }
+        outcome => outcome?,
+    };
+    // Only who comes next waits for it.
+    tokio::task::spawn_blocking(move || memory.remember(listing));
+    Ok(observed)
 }
 
-async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: &[Known]) -> Result<Observed, Failure> {
-    let all = memory.all_at.is_none_or(|at| at.elapsed() > ALL_EVERY);
+/// And what is to be remembered of it.
+async fn collect_in(
+    door: &Door,
+    session: &Session,
+    memory: &Memory,
+    known: &[Known],
+) -> Result<(Observed, Listing), Failure> {
+    let all = memory.wants_all();
     let kinds: Vec<&str> = std::iter::once(VM).chain(tree::KINDS.iter().copied()).collect();
     let view = find::view_of(door, session, &kinds).await?;
     let items = read_view(door, session, &view, all).await;
@@ -157,9 +75,6 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
     let mut reading = Reading::sort(items?);
     reading.ask_again(door, session).await?;
     reading.read_heavy(door, session, memory).await?;
-    if all {
-        memory.all_at = Some(crate::clock::instant());
-    }
     let mut observed = reading.observed(session);
     let unlisted: Vec<&Known> = if known.is_empty() {
         Vec::new()
@@ -167,7 +82,6 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
         let listed: HashSet<&OwnId> = reading.vms.iter().map(|vm| &vm.light.id).collect();
         known.iter().filter(|known| !listed.contains(&known.id)).collect()
     };
-    memory.remember(reading.vms);
     let mut missing = BTreeMap::new();
     for known in unlisted {
         let answer = match find::missing(door, session, memory, known).await {
@@ -178,7 +92,7 @@ async fn collect_in(door: &Door, session: &Session, memory: &mut Memory, known: 
         missing.insert(known.id.clone(), answer);
     }
     observed.missing = missing;
-    Ok(observed)
+    Ok((observed, Listing { vms: reading.vms, all }))
 }
 
 async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> Result<Vec<Item>, Failure> {
@@ -194,6 +108,7 @@ async fn read_view(door: &Door, session: &Session, view: &Moref, all: bool) -> R
 
 /// One reading, being completed.
 struct Reading {
+    /// In the order of references.
     vms: Vec<Vm>,
     tree: Tree,
     /// What something claims and nothing tells of.
@@ -210,6 +125,7 @@ impl Reading {
                 Item::Other(entity) => entities.push(*entity),
             }
         }
+        memory::sort(&mut vms);
         Self { vms, tree: Tree::new(entities), lost: BTreeSet::new() }
     }
 
@@ -237,27 +153,26 @@ impl Reading {
                     Item::Other(entity) => self.tree.add(*entity),
                 }
             }
+            memory::sort(&mut self.vms);
             asked.extend(list);
         }
     }
 
     /// The root, and what something claims, as far as nothing told of it.
     fn unseen(&self, root: &Moref) -> BTreeSet<Moref> {
-        let vms: HashSet<&Moref> = self.vms.iter().map(|vm| &vm.light.moref).collect();
-        self.tree
-            .claims()
-            .chain(std::iter::once(root))
-            .filter(|moref| tree::is_read(&moref.kind) && !vms.contains(moref) && self.tree.get(moref).is_none())
-            .cloned()
-            .collect()
+        let mut at = 0;
+        let mut is_seen = |moref: &Moref| match &*moref.kind {
+            VM => memory::find_in(&self.vms, &moref.value, &mut at).is_some(),
+            kind => !tree::is_read(kind) || self.tree.get(moref).is_some(),
+        };
+        self.tree.claims().chain(std::iter::once(root)).filter(|moref| !is_seen(moref)).cloned().collect()
     }
 
     /// Heavy properties of the VMs whose configuration changed, from memory for the rest.
     async fn read_heavy(&mut self, door: &Door, session: &Session, memory: &Memory) -> Result<(), Failure> {
         let (mut stale, mut at) = (Vec::new(), 0);
         for Vm { light, heavy } in self.vms.iter_mut().filter(|vm| vm.heavy.is_none()) {
-            let known = memory.get(&light.moref.value, &mut at).filter(|known| !known.change_version.is_empty());
-            *heavy = known.filter(|known| known.change_version == light.change_version).and_then(|it| it.heavy.clone());
+            *heavy = memory.heavy_of(light, &mut at);
             if heavy.is_none() {
                 stale.push(light.moref.clone());
             }
@@ -328,7 +243,6 @@ pub(super) struct Places<'t> {
 }
 
 /// What a host or a folder says of where a VM on it is.
-#[derive(Clone, Default)]
 struct Place {
     host: Option<Arc<str>>,
     cluster: Option<Arc<str>>,
@@ -342,31 +256,31 @@ impl<'t> Places<'t> {
     }
 
     fn of_vm(&mut self, light: &Light) -> Placed {
-        let host = light.host.as_ref().map(|host| Self::once(self.tree, &mut self.hosts, host)).unwrap_or_default();
+        let host = light.host.as_ref().map(|host| Self::once(self.tree, &mut self.hosts, host));
         // A VM in a vApp has no folder; the vApp still tells the datacenter.
         let inside = light.parent.as_ref().or(light.vapp.as_ref());
         let inside = inside.map(|inside| Self::once(self.tree, &mut self.folders, inside));
-        let folder = inside.as_ref().filter(|_| light.parent.is_some()).and_then(|inside| inside.folder.clone());
-        let datacenter = match inside {
-            Some(inside) => inside.datacenter,
-            None => host.datacenter,
-        };
-        Placed { host: host.host, cluster: host.cluster, folder, datacenter }
+        let folder = inside.filter(|_| light.parent.is_some());
+        Placed {
+            host: host.and_then(|host| host.host.clone()),
+            cluster: host.and_then(|host| host.cluster.clone()),
+            folder: folder.and_then(|inside| inside.folder.clone()),
+            datacenter: inside.or(host).and_then(|place| place.datacenter.clone()),
+        }
     }
 
-    fn once(tree: &Tree, known: &mut HashMap<Moref, Place>, moref: &Moref) -> Place {
-        if let Some(place) = known.get(moref) {
-            return place.clone();
-        }
+    fn once<'p>(tree: &Tree, known: &'p mut HashMap<Moref, Place>, moref: &Moref) -> &'p Place {
+        known.entry(moref.clone()).or_insert_with(|| Self::look(tree, moref))
+    }
+
+    fn look(tree: &Tree, moref: &Moref) -> Place {
         let name = |entity: &Entity| Arc::clone(&entity.name);
-        let place = Place {
+        Place {
             host: tree.get(moref).map(name),
             cluster: tree.cluster(moref).map(name),
             folder: tree.vm_folder_path(moref).filter(|path| !path.is_empty()).map(Into::into),
             datacenter: tree.datacenter(moref).map(name),
-        };
-        known.insert(moref.clone(), place.clone());
-        place
+        }
     }
 }
 

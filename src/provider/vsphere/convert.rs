@@ -97,7 +97,7 @@ pub(super) struct Heavy {
 }
 
 /// The light part of an object.
-pub(super) fn light(object: &Object<'_>) -> Option<Light> {
+pub(super) fn light(object: &Object<'_>, words: &mut Words) -> Option<Light> {
     if object.moref.kind != "VirtualMachine" {
         return None;
     }
@@ -118,9 +118,9 @@ pub(super) fn light(object: &Object<'_>) -> Option<Light> {
         name: unescape(object.text("name").unwrap_or_default()).into(),
         // Without a configuration there may be no id at all; the reference keeps two such VMs apart.
         id: OwnId::new(id.filter(|id| !id.is_empty()).unwrap_or(&format!("unknown-{}", object.moref.value))),
-        parent: object.reference("parent"),
-        vapp: object.reference("parentVApp"),
-        host: object.reference("runtime.host"),
+        parent: object.shared_reference("parent", words),
+        vapp: object.shared_reference("parentVApp", words),
+        host: object.shared_reference("runtime.host", words),
         template: template == Some("true"),
         change_version: object.text("config.changeVersion").unwrap_or_default().into(),
         power: power(object.text("runtime.powerState")),

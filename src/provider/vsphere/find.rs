@@ -4,9 +4,10 @@
 //! reference, SearchIndex.FindByUuid). So nothing counts as not found only when the account may read the whole
 //! inventory, or when the object that the VM was is known to be deleted.
 
-use super::collect::{self, Memory, Places};
+use super::collect::{self, Places};
 use super::convert::{self, Heavy, Light};
 use super::fault::Failure;
+use super::memory::Memory;
 use super::pages::{self, Each};
 use super::property::{From, Object, Wanted};
 use super::rights;
@@ -118,7 +119,7 @@ pub(super) async fn read(door: &Door, session: &Session, morefs: &[Moref]) -> Re
 }
 
 fn both(object: &Object<'_>, words: &mut Words) -> Option<(Light, Option<Heavy>)> {
-    Some((convert::light(object)?, convert::heavy(object, words)))
+    Some((convert::light(object, words)?, convert::heavy(object, words)))
 }
 
 /// A view over all VMs; dropped with [`drop_view`].

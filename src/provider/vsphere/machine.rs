@@ -34,7 +34,7 @@ pub(super) struct Plugs {
 type Parts = (Light, Option<(Heavy, Vec<Node>)>);
 
 fn parts(object: &Object<'_>, words: &mut Words) -> Option<Parts> {
-    let light = convert::light(object)?;
+    let light = convert::light(object, words)?;
     let devices = object.get("config.hardware.device");
     let nodes = devices.map(|devices| device::each(devices).map(Node::from).collect());
     Some((light, convert::heavy(object, words).zip(nodes)))

@@ -29,6 +29,7 @@ mod find;
 mod guest;
 mod layout;
 mod machine;
+mod memory;
 mod names;
 mod node;
 mod pages;
@@ -47,11 +48,13 @@ mod task;
 mod tree;
 mod work;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use self::collect::Memory;
 use self::fault::Failure;
+use self::memory::Memory;
 use self::session::{Door, Session};
 use self::work::Work;
 use super::{ErrorKind, Found, MissingRight, Order, Provider, ProviderError, Recorder, StepError, Target};
@@ -65,7 +68,7 @@ use crate::settings::EndpointSettings;
 pub struct Vsphere {
     endpoint: EndpointName,
     door: Door,
-    memory: Mutex<Memory>,
+    memory: Arc<Mutex<Memory>>,
 }
 
 impl Vsphere {
@@ -73,7 +76,7 @@ impl Vsphere {
     pub fn new(settings: &EndpointSettings) -> Result<Self, ProviderError> {
         let endpoint = settings.name.clone();
         match Door::new(settings) {
-            Ok(door) => Ok(Self { endpoint, door, memory: Mutex::default() }),
+            Ok(door) => Ok(Self { endpoint, door, memory: Arc::default() }),
             Err(failure) => Err(failure.into_error(&endpoint, "connect", None)),
         }
     }
@@ -127,7 +130,7 @@ impl Provider for Vsphere {
     async fn find(&self, target: &Target) -> Result<Found, ProviderError> {
         let id = match target {
             Target::OwnId(id) => id.clone(),
-            Target::Identity(identity) => OwnId::new(&identity.to_string()),
+            Target::Identity(identity) => OwnId::of_identity(*identity),
         };
         let mut found = self
             .door

@@ -6,6 +6,7 @@ use super::convert::MARK_KEY;
 use super::device;
 use super::fault::{Failure, Fault};
 use super::soap::{Moref, reference};
+use crate::model::Words;
 use crate::xml::{Element, Head, Reader, Writer, XmlError};
 
 /// Properties wanted of one type, subtypes included.
@@ -68,6 +69,11 @@ impl<'a> Object<'a> {
     /// A property that is a reference.
     pub(super) fn reference(&self, path: &str) -> Option<Moref> {
         self.get(path).and_then(Moref::of)
+    }
+
+    /// The same for a reference that many objects of an answer have.
+    pub(super) fn shared_reference(&self, path: &str, words: &mut Words) -> Option<Moref> {
+        self.get(path).and_then(|value| Moref::shared(value, words))
     }
 
     /// A property that is an array of references.

@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::fault::{Failure, Fault};
-use crate::model::Secret;
+use crate::model::{Secret, Words};
 use crate::xml::{Element, Head, Limits, Reader, Writer, XSI, XmlError};
 
 /// Namespace of everything vim25 says.
@@ -47,17 +47,30 @@ const KINDS: [&str; 12] = [
     "Task",
 ];
 
+fn kind(text: &str) -> Cow<'static, str> {
+    let known = KINDS.iter().find(|known| **known == text);
+    known.map_or_else(|| Cow::Owned(text.to_owned()), |known| Cow::Borrowed(*known))
+}
+
 impl Moref {
     pub(super) fn new(kind: &str, value: &str) -> Self {
-        let known = KINDS.iter().find(|known| **known == kind).map(|known| Cow::Borrowed(*known));
-        Self { kind: known.unwrap_or_else(|| Cow::Owned(kind.to_owned())), value: value.into() }
+        Self { kind: self::kind(kind), value: value.into() }
     }
 
     /// From an element whose `type` attribute and text are a reference.
     pub(super) fn of(element: &Element<'_>) -> Option<Self> {
+        Self::with(element, |value| value.into())
+    }
+
+    /// The same for a reference that many have, such as a host's.
+    pub(super) fn shared(element: &Element<'_>, words: &mut Words) -> Option<Self> {
+        Self::with(element, |value| words.one(value))
+    }
+
+    fn with(element: &Element<'_>, text: impl FnOnce(&str) -> Arc<str>) -> Option<Self> {
         let value = element.trimmed();
-        let kind = element.attribute("type")?;
-        (!value.is_empty()).then(|| Self::new(kind, value))
+        let kind = kind(element.attribute("type")?);
+        (!value.is_empty()).then(|| Self { kind, value: text(value) })
     }
 }
 

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::collect::Memory;
 use super::fault::Failure;
 use super::find;
 use super::machine::{self, Machine};
+use super::memory::Memory;
 use super::session::Door;
 use super::soap::{Answer, Moref, Request};
 use super::task::{self, End, Running};
