@@ -138,14 +138,20 @@ async fn a_broken_source_leaves_the_last_good_revision_in_force_and_removes_noth
     serve.end().await;
 }
 
+/// What a serve leaves that made both and ended.
+async fn both_made(dir: &Path) -> Arc<Memory> {
+    two_vms(dir);
+    let vc = shared(Memory::new("vc"));
+    let mut serve = Serve::start(dir, &vc, Manage::Enforce).await;
+    serve.until("both made", in_sync(2)).await;
+    serve.end().await;
+    vc
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_serve_that_starts_while_the_source_is_broken_knows_the_last_good_revision() {
     let dir = tempfile::tempdir().unwrap();
-    two_vms(dir.path());
-    let vc = shared(Memory::new("vc"));
-    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
-    serve.until("both made", in_sync(2)).await;
-    serve.end().await;
+    let vc = both_made(dir.path()).await;
 
     fs::remove_dir_all(dir.path().join("manifests")).unwrap();
     config(vc.vms.lock().unwrap().get_mut(&own_id("web")).unwrap()).memory = Bytes::gib(1);
@@ -159,11 +165,7 @@ async fn a_serve_that_starts_while_the_source_is_broken_knows_the_last_good_revi
 #[tokio::test(start_paused = true)]
 async fn a_serve_that_starts_while_the_source_is_broken_goes_on_with_what_a_person_applied_since() {
     let dir = tempfile::tempdir().unwrap();
-    two_vms(dir.path());
-    let vc = shared(Memory::new("vc"));
-    let mut serve = Serve::start(dir.path(), &vc, Manage::Enforce).await;
-    serve.until("both made", in_sync(2)).await;
-    serve.end().await;
+    let vc = both_made(dir.path()).await;
     write(dir.path(), "web.yaml", &vm("web", "8GiB", ""));
     apply(&session(dir.path(), &vc, Manage::Enforce), LookRequest::default()).await;
     assert_eq!(memory_of(&vc.vm(&own_id("web")).unwrap()), Bytes::gib(8));
